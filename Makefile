@@ -1,0 +1,85 @@
+# From a bare machine: `make demo` and `make test` make their own .venv. `make help` lists the rest.
+
+PYTHON ?=
+SECONDS ?= 15
+ARGS ?=
+RUN := .venv/bin/python -m
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+SUITE := NO_PROXY='*'
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format types imports coverage build test-oldest test-newest ci clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
+
+# One .venv, grown as far as a target needs; each stamp is redone when setup.cfg changes.
+.venv/bin/python:
+	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(bash .ci/python default) || exit 1; \
+	echo "making .venv with $$python" && rm -rf .venv && "$$python" -m venv .venv
+
+.venv/demo.stamp .venv/test.stamp .venv/lint.stamp: setup.cfg pyproject.toml | .venv/bin/python
+.venv/demo.stamp: EXTRAS = testing
+.venv/test.stamp: EXTRAS = test,official
+.venv/lint.stamp: EXTRAS = test,official,lint
+.venv/%.stamp:
+	@echo "installing polymarket_ws[$(EXTRAS)] into .venv"
+	@.venv/bin/python $(PIP_INSTALL) -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: .venv/demo.stamp  ## a live table from a simulated exchange (SECONDS=15)
+	@.venv/bin/polymarket-ws demo --seconds $(SECONDS)
+
+test: .venv/test.stamp  ## the whole suite, documentation included (ARGS="-k name" goes to pytest)
+	@$(SUITE) $(RUN) pytest -q $(ARGS)
+
+lint: .venv/lint.stamp  ## ruff: rules and format
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+format: .venv/lint.stamp  ## let ruff mend what it can
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+types: .venv/lint.stamp  ## mypy --strict on the package; both checkers, strictly, on the public surface
+	@$(RUN) mypy
+	@$(RUN) pyright --pythonpath .venv/bin/python
+
+imports: .venv/lint.stamp  ## the import contract of setup.cfg
+	@.venv/bin/lint-imports --no-logo
+
+coverage: .venv/test.stamp  ## branch coverage: the package by the suite, each sans-I/O module by its own file
+	@$(SUITE) $(RUN) coverage run -m pytest -q $(ARGS)
+	@$(RUN) coverage report
+	@$(SUITE) .venv/bin/python tests/sans_io_coverage.py
+
+build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty environment
+	@rm -rf build dist .venv-wheel
+	@$(RUN) build --quiet
+	@.venv/bin/python -m venv .venv-wheel
+	@.venv-wheel/bin/python $(PIP_INSTALL) "$$(ls dist/*.whl)[testing]"
+	@cd dist && ../.venv-wheel/bin/polymarket-ws demo --seconds 2
+
+# No `official` extra in these two: it would hold websockets below the newest.
+test-oldest:  ## the suite on the oldest Python found, with the lower bounds of setup.cfg
+	@python=$$(bash .ci/python oldest) && echo "oldest: $$python" \
+	&& rm -rf .venv-oldest && "$$python" -m venv .venv-oldest \
+	&& .venv-oldest/bin/python tests/lower_bounds.py > .venv-oldest/constraints.txt \
+	&& .venv-oldest/bin/python $(PIP_INSTALL) -c .venv-oldest/constraints.txt -e '.[test]'
+	@.venv-oldest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|python-socks|trustme|websocket-client|websockets)=='
+	@$(SUITE) .venv-oldest/bin/python -m pytest -q $(ARGS)
+
+test-newest:  ## the suite on the newest Python found, with the newest dependencies
+	@python=$$(bash .ci/python newest) && echo "newest: $$python" \
+	&& rm -rf .venv-newest && "$$python" -m venv .venv-newest \
+	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade -e '.[test]'
+	@.venv-newest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|python-socks|trustme|websocket-client|websockets)=='
+	@$(SUITE) .venv-newest/bin/python -m pytest -q $(ARGS)
+
+ci:  ## everything that has to hold before a change lands
+	@bash .ci/run
+
+clean:  ## remove what make made
+	rm -rf .venv .venv-* build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf *.egg-info

@@ -1,0 +1,102 @@
+"""Run the python blocks of README.md and docs/*.md, against a server on the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+BLOCK_SECONDS = 3.0  # after which a Subscriber made in a block is stopped, so that run() ends
+
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep every test on this machine, whatever proxy the developer's shell names."""
+    for name in PROXY_VARIABLES:
+        os.environ.pop(name, None)
+        os.environ.pop(name.upper(), None)
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    former = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _loopback_subscriber(server: Any) -> Iterator[None]:
+    """`from polymarket_ws import Subscriber` gives the real class, connected to `server`."""
+    import polymarket_ws
+
+    real = polymarket_ws.Subscriber
+    timers: list[threading.Timer] = []
+
+    @wraps(real, updated=())
+    def subscriber(*args: Any, options: Any = None, **kwargs: Any) -> Any:
+        made = real(*args, options=options or server.options(), **kwargs)
+        timer = threading.Timer(BLOCK_SECONDS, made.stop)
+        timer.daemon = True
+        timer.start()
+        timers.append(timer)
+        return made
+
+    polymarket_ws.Subscriber = subscriber  # type: ignore[misc, assignment]  # for the blocks alone
+    try:
+        yield
+    finally:
+        polymarket_ws.Subscriber = real  # type: ignore[misc]  # as it was
+        for timer in timers:
+            timer.cancel()
+        for left in polymarket_ws.running():
+            left.stop()
+
+
+def enter_document(namespace: dict[str, Any]) -> None:
+    """Give a document's blocks a running exchange, its ids and the keys that it accepts."""
+    from polymarket_ws.testing import FakeServer, SimulatedExchange
+
+    stack = namespace["_stack"] = ExitStack()
+    exchange = SimulatedExchange()
+    server = stack.enter_context(FakeServer(exchange))
+    stack.enter_context(_loopback_subscriber(server))
+    stack.enter_context(
+        _environment(
+            POLYMARKET_API_KEY=exchange.api_key,
+            POLYMARKET_API_SECRET="c2VjcmV0",
+            POLYMARKET_API_PASSPHRASE="passphrase",
+        )
+    )
+    server.run()
+    yes, no = exchange.asset_ids[:2]
+    namespace.update(server=server, exchange=exchange)
+    namespace.update(YES=yes, NO=no, MARKET=exchange.market_of(yes))
+
+
+def leave_document(namespace: dict[str, Any]) -> None:
+    """Stop what the document's blocks left running."""
+    namespace.pop("_stack").close()
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    patterns=["README.md", "docs/*.md"],
+    setup=enter_document,
+    teardown=leave_document,
+).pytest()

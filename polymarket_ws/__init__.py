@@ -1,0 +1,62 @@
+"""A synchronous, thread-backed SDK for Polymarket's real-time WebSocket channels."""
+
+from __future__ import annotations
+
+from .books import LiveBook, Top
+from .credentials import Credentials
+from .errors import PolymarketWsError
+from .events import (
+    BestBidAsk,
+    Book,
+    Connected,
+    Disconnected,
+    Event,
+    Frame,
+    LastTradePrice,
+    Level,
+    LevelChange,
+    MakerOrder,
+    MarketResolved,
+    NewMarket,
+    Order,
+    PriceChange,
+    Side,
+    State,
+    TickSizeChange,
+    Trade,
+    Unknown,
+)
+from .options import Options
+from .subscriber import Subscriber, running
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BestBidAsk",
+    "Book",
+    "Connected",
+    "Credentials",
+    "Disconnected",
+    "Event",
+    "Frame",
+    "LastTradePrice",
+    "Level",
+    "LevelChange",
+    "LiveBook",
+    "MakerOrder",
+    "MarketResolved",
+    "NewMarket",
+    "Options",
+    "Order",
+    "PolymarketWsError",
+    "PriceChange",
+    "Side",
+    "State",
+    "Subscriber",
+    "TickSizeChange",
+    "Top",
+    "Trade",
+    "Unknown",
+    "__version__",
+    "running",
+]

@@ -1,0 +1,372 @@
+"""One connection's life: attempts, an open link with its session, waiting, and again."""
+
+from __future__ import annotations
+
+import logging
+import random
+import selectors
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from weakref import WeakSet
+
+from .backoff import Backoff, Verdict
+from .channels import Channel, Wanted
+from .codec import redact
+from .connecting import Connecting
+from .errors import (
+    AuthenticationError,
+    CertificateError,
+    ConfigurationError,
+    ConnectionLost,
+    ConnectTimeout,
+    PolymarketWsError,
+    ProtocolError,
+)
+from .event_queue import Item
+from .events import Connected, Disconnected
+from .frames import Close, Pong
+from .options import Options
+from .session import NORMAL_CLOSURE, Outgoing, Session, Tally
+from .stats import ConnectionStats
+from .transport import Attempt, Link
+
+logger = logging.getLogger(__name__)
+
+READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
+_DNS_GRACE = 0.25  # seconds past the deadline: all phases but DNS end themselves, with a better error
+
+
+class Owner(Protocol):
+    """What a connection asks of its shard."""
+
+    def deliver(self, items: Sequence[Item]) -> None:
+        """Hand events over to whoever listens."""
+
+    def fail(self, error: PolymarketWsError) -> None:
+        """End the run."""
+
+    def wake(self) -> None:
+        """Interrupt the shard's wait. Any thread."""
+
+    def hears_frames(self) -> bool:
+        """Whether somebody listens for raw frames."""
+
+
+class Connection:
+    """A named connection that is made again for as long as something is wanted of it.
+
+    Owned by its shard's thread, which calls `read` when the link is readable, `turn` after each wait, and
+    waits no longer than `deadline`. Only `stats` and `connectors` are for other threads.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        options: Options,
+        ssl_context: Callable[[], ssl.SSLContext],
+        owner: Owner,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self.name = name
+        self._channel = channel
+        self._options = options
+        self._ssl_context = ssl_context
+        self._owner = owner
+        self._selector = selector
+        self._wanted = Wanted()
+        self._backoff = Backoff(options)
+        self._tally = Tally()
+        self._generation = 0
+        self._lost_at: float | None = None
+        # At most one of these three is set: connecting, open, or waiting for the next attempt.
+        self._connecting: Connecting | None = None
+        self._deadline_of_attempt = 0.0
+        self._link: Link | None = None
+        self._session: Session | None = None
+        self._retry_at: float | None = None
+        self._blocked_since: float | None = None
+        self._closed = False
+        self.last_error: str | None = None
+        """What the newest failed attempt or lost connection said; None since the last success."""
+        self.connectors: WeakSet[Connecting] = WeakSet()
+        """Every attempt of this connection whose thread may still be alive."""
+
+    @property
+    def deadline(self) -> float:
+        """When `turn` is due, whatever comes before; 0 for at once."""
+        if self._connecting is not None:
+            return self._deadline_of_attempt
+        if self._link is not None and self._session is not None:
+            if self._link.has_buffered:
+                return 0.0
+            if self._blocked_since is not None:
+                send_by = self._blocked_since + self._options.send_timeout
+                return min(self._session.deadline, send_by)
+            return self._session.deadline
+        return self._retry_at if self._retry_at is not None else float("inf")
+
+    @property
+    def channel(self) -> str:
+        return self._channel.name
+
+    @property
+    def is_open(self) -> bool:
+        return self._link is not None
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+    def want(self, wanted: Wanted, now: float) -> None:
+        """Change what is wanted: connect, tell the server, or close."""
+        self._wanted = wanted
+        self._channel.adopt(wanted)
+        if wanted.is_empty:
+            self._retire("unwanted")
+        elif self._session is not None:
+            self._session.want(wanted)
+        elif self._connecting is None and self._retry_at is None:
+            self._connect(now)
+
+    def read(self, now: float) -> None:
+        """Receive what the socket has, a bounded number of reads at a time."""
+        try:
+            for _ in range(READS_PER_TURN):
+                if self._link is None or self._session is None:
+                    return
+                data = self._link.receive()
+                if not data:
+                    return
+                items = self._session.receive(data, now, time.time_ns())
+                self._owner.deliver(items)
+                if self._session.ended is not None:
+                    return
+        except ConnectionLost as error:
+            self._lose(error, now)
+
+    def turn(self, now: float) -> None:
+        """Do what is due: take a finished attempt, begin one, keep the heartbeat, write."""
+        if self._connecting is not None:
+            self._turn_connecting(self._connecting, now)
+        elif self._retry_at is not None and now >= self._retry_at:
+            self._connect(now)
+        if self._link is not None and self._session is not None:
+            self._turn_open(self._link, self._session, now)
+
+    def stop(self, reason: str) -> None:
+        """End for good."""
+        self._retire(reason)
+        self._closed = True
+
+    def stats(self, now: float) -> ConnectionStats:
+        """What it counted. Any thread: each figure is read once."""
+        session, link, last_data_at = self._session, self._link, self._tally.last_data_at
+        return ConnectionStats(
+            connection=self.name,
+            channel=self._channel.name,
+            state=self._state(),
+            generation=self._generation,
+            attempt=self._backoff.failures,
+            local_port=link.local_port if link is not None else 0,
+            messages=session.messages if session is not None else 0,
+            total_messages=self._tally.messages,
+            total_bytes=self._tally.received_bytes,
+            last_data_age=None if last_data_at is None else max(0.0, now - last_data_at),
+            last_round_trip=self._tally.last_round_trip,
+        )
+
+    @property
+    def tally(self) -> Tally:
+        return self._tally
+
+    def _state(self) -> str:
+        if self._closed:
+            return "closed"
+        if self._link is not None:
+            return "open"
+        if self._connecting is not None:
+            return "connecting"
+        return "idle" if self._retry_at is None else "waiting"
+
+    def _connect(self, now: float) -> None:
+        self._retry_at = None
+        attempt = Attempt(self._channel.url, self._options, self._ssl_context)
+        self._connecting = Connecting(self.name, attempt, self._owner.wake)
+        self._deadline_of_attempt = now + self._options.connect_timeout + _DNS_GRACE
+        self.connectors.add(self._connecting)
+        logger.debug("%s: connecting, attempt %d", self.name, self._backoff.failures + 1)
+        self._connecting.start()
+
+    def _turn_connecting(self, connecting: Connecting, now: float) -> None:
+        outcome = connecting.take()
+        if isinstance(outcome, Link):
+            self._connecting = None
+            self._open(outcome, now)
+        elif outcome is not None:
+            self._connecting = None
+            self._fail_attempt(outcome, now)
+        elif now >= self._deadline_of_attempt:
+            self._connecting = None
+            connecting.abandon()
+            timeout = ConnectTimeout(connecting.phase, self._options.connect_timeout)
+            self._fail_attempt(timeout, now)
+
+    def _open(self, link: Link, now: float) -> None:
+        self._link = link
+        self.last_error = None
+        self._selector.register(link, selectors.EVENT_READ, self)
+        self._generation += 1
+        self._backoff.succeed()
+        session = Session(
+            self.name, self._channel, self._options, self._tally, self._owner.hears_frames
+        )
+        session.open(self._wanted, now)
+        self._session = session
+        connected = Connected(
+            channel=self._channel.name,
+            connection=self.name,
+            generation=self._generation,
+            reconnected=self._generation > 1,
+            attempt=self._backoff.failures + 1,
+            downtime=None if self._lost_at is None else now - self._lost_at,
+            received_at_ns=time.time_ns(),
+        )
+        logger.info("%s: connected (generation %d)", self.name, self._generation)
+        self._owner.deliver([connected])
+
+    def _turn_open(self, link: Link, session: Session, now: float) -> None:
+        try:
+            if session.ended is None:
+                session.tick(now)
+            if session.useful and self._backoff.failures:
+                self._backoff.reset()
+            self._write(link, session, now)
+        except ConnectionLost as error:
+            self._lose(session.ended or error, now)
+            return
+        if session.ended is not None:
+            self._lose(session.ended, now)
+
+    def _write(self, link: Link, session: Session, now: float) -> None:
+        outbox, session.outbox = session.outbox, []
+        for outgoing in outbox:
+            self._send(link, outgoing)
+        link.flush()
+        self._watch(link)
+        if not link.wants_write:
+            self._blocked_since = None
+        elif self._blocked_since is None:
+            self._blocked_since = now
+        elif now - self._blocked_since >= self._options.send_timeout:
+            timeout = self._options.send_timeout
+            raise ConnectionLost("send_timeout", f"the server read nothing for {timeout:g} s")
+
+    def _send(self, link: Link, outgoing: Outgoing) -> None:
+        if isinstance(outgoing, str):
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("%s: > %s", self.name, redact(outgoing))
+            link.send(outgoing)
+        elif isinstance(outgoing, Pong):
+            link.send_pong(outgoing.payload)
+        elif isinstance(outgoing, Close):
+            link.send_close(outgoing.code or NORMAL_CLOSURE)
+
+    def _watch(self, link: Link) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.wants_write else 0)
+        if self._selector.get_key(link).events != events:
+            self._selector.modify(link, events, self)
+
+    def _lose(self, error: ConnectionLost | ProtocolError, now: float) -> None:
+        refused = self._session is not None and self._session.was_refused(now)
+        self._close_link()
+        self._lost_at = now
+        stale = self._channel.lose("disconnect")
+        verdict = self._backoff.fail(error, random.random(), refused=refused)
+        self._owner.deliver([*stale, self._disconnected(error, verdict, attempt=0)])
+        self._follow(verdict, error, now)
+
+    def _fail_attempt(self, error: PolymarketWsError, now: float) -> None:
+        if self._lost_at is None:
+            self._lost_at = now
+        verdict = self._backoff.fail(error, random.random())
+        attempt = self._backoff.failures
+        self._owner.deliver([self._disconnected(error, verdict, attempt=attempt)])
+        self._follow(verdict, error, now)
+
+    def _follow(self, verdict: Verdict, error: PolymarketWsError, now: float) -> None:
+        self.last_error = str(error)
+        if verdict.delay is None:
+            fatal = verdict.fatal or error
+            logger.error("%s: giving up: %s", self.name, fatal)
+            self._owner.fail(fatal)
+            return
+        logger.warning("%s: %s; next attempt in %.2f s", self.name, error, verdict.delay)
+        self._retry_at = now + verdict.delay
+
+    def _retire(self, reason: str) -> None:
+        """Close without another attempt, saying goodbye to the server."""
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.abandon()
+        self._retry_at = None
+        was_open = self._link is not None
+        if self._session is not None:
+            self._session.close()
+        self._close_link()
+        stale = self._channel.lose(reason)
+        if was_open:
+            logger.info("%s: closed (%s)", self.name, reason)
+            self._owner.deliver([*stale, self._ended(reason, "", None, None, 0)])
+
+    def _close_link(self) -> None:
+        link, session = self._link, self._session
+        self._link = self._session = self._blocked_since = None
+        if link is None or session is None:
+            return
+        self._selector.unregister(link)
+        try:
+            for outgoing in session.outbox:
+                self._send(link, outgoing)
+            link.flush()
+        except ConnectionLost:
+            logger.debug("%s: the close frame could not be sent", self.name)
+        link.close()
+
+    def _disconnected(
+        self, error: PolymarketWsError, verdict: Verdict, attempt: int
+    ) -> Disconnected:
+        cause = verdict.fatal or error
+        detail = cause.detail if isinstance(cause, (ConnectionLost, ProtocolError)) else str(cause)
+        code = error.code if isinstance(error, (ConnectionLost, ProtocolError)) else None
+        return self._ended(_reason(cause), detail, code, verdict.delay, attempt)
+
+    def _ended(
+        self, reason: str, detail: str, code: int | None, delay: float | None, attempt: int
+    ) -> Disconnected:
+        return Disconnected(
+            channel=self._channel.name,
+            connection=self.name,
+            generation=self._generation,
+            reason=reason,
+            detail=detail,
+            code=code,
+            will_retry=delay is not None,
+            delay=delay,
+            attempt=attempt,
+            received_at_ns=time.time_ns(),
+        )
+
+
+def _reason(error: PolymarketWsError) -> str:
+    if isinstance(error, ConnectionLost):
+        return error.reason
+    kinds = (
+        (ProtocolError, "protocol_error"),
+        (AuthenticationError, "authentication"),
+        (CertificateError, "certificate"),
+        (ConfigurationError, "configuration"),
+    )
+    return next((reason for kind, reason in kinds if isinstance(error, kind)), "failed")

@@ -1,0 +1,254 @@
+"""The one thread that runs user code: in order, one callback at a time, whatever it does."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from .books import BookCore, LiveBook
+from .callbacks import Callbacks, Registration, callback_name
+from .errors import CallbackError, PolymarketWsError, QueueOverflow
+from .event_queue import EventQueue, Item
+from .event_stream import EventStreams
+from .events import LIFECYCLE, Event
+from .progress import Progress
+from .repeats import is_milestone
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Hands events over to callbacks and streams. One for each run; made by it, ends with it.
+
+    Its thread, `polymarket-ws-<name>-callbacks`, is a daemon, so that a callback that never returns cannot
+    keep the process alive. It ends when `end` or `abandon` was called and its last duty is done.
+
+    Args:
+        name: The subscriber's, for the thread and the logs.
+        callbacks: What to call.
+        streams: Who pulls events on a thread of their own.
+        limit: `Options.queue_limit`.
+        book_of: The LiveBook of a core; None when it is not subscribed any more.
+        is_wanted: Whether an event concerns what is subscribed now.
+        on_failure: Called on this thread with a CallbackError, or None when user code wants to exit.
+        on_overflow: Called on a receiving thread when one's own events are too many.
+        last_duty: Called on this thread at its end, before the last lifecycle events are delivered.
+        ended: Called on this thread when no callback will run any more.
+        progress: Told after each callback.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        callbacks: Callbacks,
+        streams: EventStreams,
+        *,
+        limit: int,
+        book_of: Callable[[BookCore], LiveBook | None],
+        is_wanted: Callable[[Event], bool],
+        on_failure: Callable[[CallbackError | None], None],
+        on_overflow: Callable[[QueueOverflow], None],
+        last_duty: Callable[[], None],
+        ended: Callable[[], None],
+        progress: Progress,
+    ) -> None:
+        self.name = name
+        self.queue = EventQueue(limit)
+        self.callback_errors = 0
+        self.busy = False
+        self._callbacks = callbacks
+        self._book_of = book_of
+        self._is_wanted = is_wanted
+        self._on_failure = on_failure
+        self._on_overflow = on_overflow
+        self._last_duty = last_duty
+        self._ended = ended
+        self._progress = progress
+        self._streams = streams
+        # A SimpleQueue, for its put() may interrupt itself: a signal handler wakes through it.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._idle = False
+        self._ending = False
+        self._abandoned = False
+        self._told_drops = 0
+        self._repeats: Counter[tuple[Registration, type[BaseException]]] = Counter()
+        self._thread = threading.Thread(
+            target=self._main, name=f"polymarket-ws-{name}-callbacks", daemon=True
+        )
+        self._former: Dispatcher | None = None
+
+    def start(self, former: Dispatcher | None) -> None:
+        """Start the thread; it waits for the thread of the former run, whose callback may be starting this one."""
+        self._former = former
+        self._thread.start()
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Queue what one read brought. Any thread; never blocks on user code."""
+        if self._abandoned:
+            items = [item for item in items if type(item) in LIFECYCLE]
+        self._streams.put(items)
+        heard = [item for item in items if self._is_heard(item)]
+        if not heard:
+            return
+        try:
+            self.queue.put(heard)
+        except QueueOverflow as overflow:
+            self._on_overflow(overflow)
+        self._tell_drops()
+        if self._idle:
+            self._idle = False
+            self._wake.put(None)
+
+    def end(self) -> None:
+        """Deliver what is queued, then end."""
+        self._ending = True
+        self._wake.put(None)
+
+    def abandon(self) -> None:
+        """Call nothing any more but for the last lifecycle events. Takes no lock: a signal handler may call it."""
+        self._abandoned = True
+        self.end()
+
+    def is_current(self) -> bool:
+        """Whether the caller is on the callback thread."""
+        return threading.current_thread() is self._thread
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait for the thread to end; True when it has, or was never started."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _is_heard(self, item: Item) -> bool:
+        if isinstance(item, BookCore):
+            return bool(self._callbacks["book_update"])
+        if isinstance(item, PolymarketWsError):
+            return bool(self._callbacks["error"])
+        return bool(self._callbacks.for_event(item))
+
+    def _tell_drops(self) -> None:
+        """One WARNING when dropping begins, and one each time that the count has grown tenfold."""
+        dropped = self.queue.dropped
+        if dropped and dropped >= 10 * self._told_drops:
+            self._told_drops = dropped
+            logger.warning(
+                "%s: callbacks are too slow: %d events waited, %d of the oldest market data dropped so far",
+                self.name,
+                self.queue.limit,
+                dropped,
+            )
+
+    def _main(self) -> None:
+        if self._former is not None:
+            self._former.join(None)
+            self._former = None
+        try:
+            self._handle_all()
+        except Exception:
+            logger.exception("%s: the callback thread failed; please report this", self.name)
+            self._abandoned = True
+        self._last_duty()
+        self._handle_rest()
+        self._summarize()
+        self._ended()
+        self._progress.notify()
+
+    def _handle_all(self) -> None:
+        while not self._abandoned:
+            item = self._next()
+            if item is not None:
+                self._handle(item)
+            elif self._ending:
+                return
+            else:
+                self._progress.notify()
+                self._sleep()
+
+    def _handle_rest(self) -> None:
+        """After the connections have ended: their last words, and nothing else once abandoned."""
+        while (item := self._next()) is not None:
+            if not self._abandoned or type(item) in LIFECYCLE:
+                self._handle(item)
+
+    def _next(self) -> Item | None:
+        self.busy = True  # before the item leaves the queue, so that it is pending throughout
+        item = self.queue.pop()
+        self.busy = item is not None
+        return item
+
+    def _sleep(self) -> None:
+        self._idle = True
+        if len(self.queue) or self._ending:  # came between the last look and the flag
+            self._idle = False
+            return
+        try:
+            self._wake.get(timeout=1.0)
+        except queue.Empty:
+            pass
+        self._idle = False
+
+    def _handle(self, item: Item) -> None:
+        if isinstance(item, BookCore):
+            self._handle_book(item)
+        elif isinstance(item, PolymarketWsError):
+            for registration in self._callbacks["error"]:
+                self._call(registration, item)
+        elif self._is_wanted(item):
+            for registration in self._callbacks.for_event(item):
+                if registration.matches(item):
+                    self._call(registration, item)
+
+    def _handle_book(self, core: BookCore) -> None:
+        book = self._book_of(core)
+        if book is None:
+            return
+        for registration in self._callbacks["book_update"]:
+            if registration.matches_book(core.asset_id, core.market) and registration.is_news(
+                core.asset_id, book.top
+            ):
+                self._call(registration, book)
+
+    def _call(self, registration: Registration, argument: Event | LiveBook | Exception) -> None:
+        if self._abandoned and type(argument) not in LIFECYCLE:
+            return
+        try:
+            registration.callback(argument)
+        except Exception as error:
+            self._take_failure(registration, argument, error)
+        except BaseException as error:  # SystemExit, KeyboardInterrupt: user code wants to end
+            logger.info("%s: stopping, since a callback raised %s", self.name, type(error).__name__)
+            self._on_failure(None)
+
+    def _take_failure(
+        self, registration: Registration, argument: Event | LiveBook | Exception, error: Exception
+    ) -> None:
+        self.callback_errors += 1
+        failure = CallbackError(registration.callback, argument, error)
+        self._log_failure(registration, failure)
+        if registration.name != "error":  # an on_error that raises is logged only
+            for listener in self._callbacks["error"]:
+                self._call(listener, failure)
+        self._on_failure(failure)
+
+    def _log_failure(self, registration: Registration, failure: CallbackError) -> None:
+        """The first of a callback's like failures with its traceback; then the count at 10, 100, 1000, ..."""
+        kind = (registration, type(failure.cause))
+        self._repeats[kind] += 1
+        count = self._repeats[kind]
+        if count == 1:
+            logger.error(
+                "%s: on_%s: %s", self.name, registration.name, failure, exc_info=failure.cause
+            )
+        elif is_milestone(count):
+            logger.error("%s: on_%s: %s (%d times)", self.name, registration.name, failure, count)
+
+    def _summarize(self) -> None:
+        for (registration, kind), count in self._repeats.items():
+            if count > 1:
+                name = callback_name(registration.callback)
+                logger.error("%s: %s raised %s %d times", self.name, name, kind.__name__, count)
+
+

@@ -1,0 +1,163 @@
+"""The exception tree, split by what its reader can do.
+
+PolymarketWsError
+├── ConfigurationError            fix the call (also a ValueError)
+│   └── CertificateError          fix the trust store, or the URL
+├── AuthenticationError           fix the keys
+├── ConnectionLost                wait: the subscriber reconnects by itself
+│   ├── ConnectTimeout            the connect deadline passed
+│   └── HandshakeRejected         the server answered with an HTTP status
+├── ProtocolError                 report the peer: its WebSocket frames break RFC 6455
+├── DecodeError                   report the peer: a message, or one element of it, is not understood
+├── QueueOverflow                 look at your own code: callbacks too slow for your own orders and trades
+└── CallbackError                 look at your own code: a callback raised
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+EXCERPT_CHARS = 200  # of a bad message: enough to see its kind, short enough for a log line
+
+
+class PolymarketWsError(Exception):
+    """The base of every exception of this package."""
+
+
+class ConfigurationError(PolymarketWsError, ValueError):
+    """A wrong argument, option or URL: the call has to change, a retry cannot help."""
+
+
+class CertificateError(ConfigurationError):
+    """The server's TLS certificate was refused. Fatal, since trying again cannot help.
+
+    Attributes:
+        host: The name that the certificate was checked for.
+        detail: OpenSSL's reason.
+    """
+
+    def __init__(self, host: str, detail: str) -> None:
+        super().__init__(f"the TLS certificate of {host} was refused: {detail}")
+        self.host = host
+        self.detail = detail
+
+
+class AuthenticationError(PolymarketWsError):
+    """The server refused the credentials, or this client as a whole (HTTP 401, 403). Fatal."""
+
+
+class ConnectionLost(PolymarketWsError):
+    """A connection could not be made, or ended. The subscriber reconnects; told through on_disconnect.
+
+    Attributes:
+        reason: A documented word, the same as `Disconnected.reason`.
+        detail: What happened, in a short phrase.
+        code: The WebSocket close code, the HTTP status, or None.
+        retry_after: Seconds the server asked to wait before the next attempt, or None.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        *,
+        code: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.code = code
+        self.retry_after = retry_after
+
+
+class ConnectTimeout(ConnectionLost):
+    """The total deadline for connecting (`Options.connect_timeout`) passed.
+
+    Attributes:
+        phase: What was going on: "dns", "tcp", "proxy", "tls" or "handshake".
+    """
+
+    def __init__(self, phase: str, seconds: float) -> None:
+        super().__init__("connect_timeout", f"no answer within {seconds:g} s (in phase {phase!r})")
+        self.phase = phase
+
+
+class HandshakeRejected(ConnectionLost):
+    """The server answered the opening handshake with an HTTP status other than 101."""
+
+    def __init__(self, status: int, *, retry_after: float | None = None) -> None:
+        super().__init__(
+            "rejected", f"HTTP status {status}", code=status, retry_after=retry_after
+        )
+        self.status = status
+
+
+class ProtocolError(PolymarketWsError):
+    """The peer broke RFC 6455; the connection is closed with `code` and made anew.
+
+    Attributes:
+        code: The close code that was sent: 1002, 1007 or 1009.
+    """
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(f"{detail} (closed with code {code})")
+        self.code = code
+        self.detail = detail
+
+
+class DecodeError(PolymarketWsError):
+    """One element of a message was not understood; its neighbours were delivered.
+
+    Attributes:
+        path: Where, as a JSON path from the message's root: "$.price_changes[1].price".
+        reason: What was expected and what was there.
+        event_type: The element's event type; "" where it has none that can be read.
+        excerpt: The element's first characters, secrets masked.
+        asset_id, market: Whom it concerned, where that much could be read; else None.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        reason: str,
+        *,
+        event_type: str = "",
+        excerpt: str = "",
+        asset_id: str | None = None,
+        market: str | None = None,
+    ) -> None:
+        super().__init__(f"{reason} @ {path}: {excerpt}")
+        self.path = path
+        self.reason = reason
+        self.event_type = event_type
+        self.excerpt = excerpt
+        self.asset_id = asset_id
+        self.market = market
+
+
+class QueueOverflow(PolymarketWsError):
+    """More own orders and trades wait for their callbacks than `Options.queue_limit`. Fatal.
+
+    They are never dropped, so a subscriber that cannot deliver them fails instead.
+    """
+
+
+class CallbackError(PolymarketWsError):
+    """A callback raised. Told to on_error; raised by run() and wait() with `callback_errors="raise"`.
+
+    Attributes:
+        callback: The function as it was registered.
+        event: What it was called with.
+        cause: The exception (also `__cause__`).
+    """
+
+    def __init__(
+        self, callback: Callable[..., object], event: object, cause: BaseException
+    ) -> None:
+        name = getattr(callback, "__qualname__", None) or repr(callback)
+        super().__init__(f"callback {name} raised {type(cause).__name__}: {cause}")
+        self.callback = callback
+        self.event = event
+        self.cause = cause
+        self.__cause__ = cause

@@ -1,0 +1,104 @@
+"""The JSON values of one text message; no text makes it raise anything but ShapeError."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+NUMBER_CHARS = 64
+_INT_CHARS = 100  # an asset id has up to 78 digits, and is read when it comes as a number too
+NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+
+class ShapeError(Exception):
+    """A value is not what its place calls for; the codec turns it into a DecodeError.
+
+    Attributes:
+        reason: What was expected and what was there.
+        path: Where, from the element on: ".bids[0].size".
+        index: The character of the text at which the trouble begins, if it is no JSON.
+    """
+
+    def __init__(self, reason: str, *, index: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = ""
+        self.index = index
+
+    def put_under(self, step: str, *, is_missing: bool = False) -> None:
+        """Lengthen the path at its front, as the error rises from the inside out."""
+        self.path = step + self.path
+        if is_missing:
+            self.reason = "missing"
+
+
+class _OddNumber(str):
+    """A JSON number that is none for us (NaN, too long): the text, but no `str` to the readers."""
+
+    __slots__ = ()
+
+
+def _parse_float(text: str) -> Decimal | _OddNumber:
+    is_usual = len(text) <= NUMBER_CHARS and NUMBER.fullmatch(text)
+    return Decimal(text) if is_usual else _OddNumber(text)
+
+
+def _parse_int(text: str) -> int | _OddNumber:
+    return int(text) if len(text) <= _INT_CHARS else _OddNumber(text)
+
+
+JSON = json.JSONDecoder(parse_float=_parse_float, parse_int=_parse_int, parse_constant=_OddNumber)
+
+
+def elements(text: str) -> Iterator[tuple[str, Any]]:
+    """Every element with its path; last a ShapeError if the text breaks off."""
+    try:
+        for document in _documents(text):
+            if document.__class__ is list:
+                yield from _flat(document)
+            else:
+                yield "$", document
+    except ShapeError as flaw:
+        yield "$", flaw
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """The JSON values of a text that holds one, or several end to end (PROTOCOL 1.2)."""
+    index = _after_blank(text, 0)
+    while index < len(text):
+        try:
+            document, index = JSON.raw_decode(text, index)
+        except RecursionError:
+            raise ShapeError("JSON nested too deeply", index=index) from None
+        except ValueError:
+            raise ShapeError(f"broken JSON from character {index} on", index=index) from None
+        yield document
+        index = _after_blank(text, index)
+
+
+def _flat(array: list[Any]) -> Iterator[tuple[str, Any]]:
+    for index, item in enumerate(array):
+        if item.__class__ is list:
+            for inner_index, inner in enumerate(item):
+                yield f"$[{index}][{inner_index}]", inner
+        else:
+            yield f"$[{index}]", item
+
+
+def _after_blank(text: str, index: int) -> int:
+    match = _BLANK.match(text, index)
+    return match.end() if match else index
+
+
+def check_text(element: object) -> None:
+    """Refuse half a surrogate pair anywhere in it: such a str cannot be printed or sent on."""
+    try:
+        json.dumps(element, ensure_ascii=False, default=str).encode()
+    except RecursionError:
+        raise ShapeError("JSON nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ShapeError("half a surrogate pair, which is no text") from None

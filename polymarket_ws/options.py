@@ -1,0 +1,144 @@
+"""Every tunable once, with its unit, default and bound."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from attrs import Attribute, field, frozen
+
+from .errors import ConfigurationError
+
+MARKET_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/market"  # PROTOCOL 0
+USER_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
+
+_Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def _number(low: float, high: float, *, optional: bool = False, whole: bool = False) -> _Validator:
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value is None and optional:
+            return
+        kinds = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            none = " or None" if optional else ""
+            raise ConfigurationError(
+                f"Options: {attribute.name} must be {kind} from {low:g} to {high:g}{none}, "
+                f"not {value!r}"
+            )
+
+    return check
+
+
+def _choice(*choices: str) -> _Validator:
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value not in choices:
+            listed = " or ".join(map(repr, choices))
+            raise ConfigurationError(f"Options: {attribute.name} must be {listed}, not {value!r}")
+
+    return check
+
+
+def _flag(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(
+            f"Options: {attribute.name} must be True or False, not {value!r}"
+        )
+
+
+def _url(*schemes: str) -> _Validator:
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value is None and attribute.default is None:
+            return
+        problem = _url_problem(value, schemes)
+        if problem:  # the value itself may hold a password: it is not shown
+            raise ConfigurationError(f"Options: {attribute.name} {problem}")
+
+    return check
+
+
+def _url_problem(value: object, schemes: tuple[str, ...]) -> str:
+    if not isinstance(value, str):
+        return f"must be a str, not {type(value).__name__}"
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises on a bad port
+    except ValueError as error:
+        return f"is no URL: {error}"
+    if parts.scheme not in schemes:
+        return f"must begin with {' or '.join(s + '://' for s in schemes)}"
+    if not parts.hostname:
+        return "has no host"
+    return ""
+
+
+def _ssl_context(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None and not isinstance(value, ssl.SSLContext):
+        raise ConfigurationError(
+            f"Options: ssl_context must be an ssl.SSLContext or None, not {type(value).__name__}"
+        )
+
+
+@frozen(kw_only=True)
+class Options:
+    """How a Subscriber behaves. Immutable; one may serve many Subscribers; `attrs.evolve` varies it.
+
+    Every bare duration is in seconds. The defaults suit a trading process on a good line.
+
+        options = Options(callback_errors="raise", heartbeat_interval=5)
+
+    Raises:
+        ConfigurationError: a value outside its bound; the sentence names the option and the bound.
+    """
+
+    # Basic.
+    verify: Literal["top", "off"] = field(default="top", validator=_choice("top", "off"))
+    """"top" compares each change's best prices with the local book, "off" does not."""
+    callback_errors: Literal["log", "raise"] = field(
+        default="log", validator=_choice("log", "raise")
+    )
+    """After a callback raised: "log" it and go on, or stop and "raise" CallbackError from run() and wait()."""
+    custom_features: bool = field(default=False, validator=_flag)
+    """Ask for best_bid_ask, new_market and market_resolved even while nothing listens for them."""
+    queue_limit: int = field(default=100_000, validator=_number(1, 10_000_000, whole=True))
+    """Events that may wait for callbacks: beyond it the oldest market data is dropped, counted and logged.
+    As many own orders and trades may wait besides; beyond that the subscriber fails."""
+    proxy: str | None = field(
+        default=None, repr=False, validator=_url("http", "socks4", "socks4a", "socks5", "socks5h")
+    )
+    """http://[user:password@]host:port, or socks4, socks4a, socks5, socks5h with the extra [socks].
+    None: the environment's, if `trust_env`."""
+    trust_env: bool = field(default=True, validator=_flag)
+    """Honour HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, read at each connect."""
+    ssl_context: ssl.SSLContext | None = field(default=None, repr=False, validator=_ssl_context)
+    """For wss://; None: `ssl.create_default_context()`, made at the first connect of a run."""
+
+    # Expert.
+    market_url: str = field(default=MARKET_URL, repr=False, validator=_url("ws", "wss"))
+    """Where the market channel is."""
+    user_url: str = field(default=USER_URL, repr=False, validator=_url("ws", "wss"))
+    """Where the user channel is."""
+    heartbeat_interval: float = field(default=10.0, validator=_number(0.01, 60))
+    """Between two text PINGs. The server closes idle connections after 30 s to 2 min (PROTOCOL 3)."""
+    pong_timeout: float = field(default=20.0, validator=_number(0.01, 600))
+    """From a PING to the PONG that answers it; then the connection is made anew."""
+    connect_timeout: float = field(default=10.0, validator=_number(0.01, 600))
+    """For a whole attempt: name, TCP, proxy, TLS and handshake together."""
+    send_timeout: float = field(default=5.0, validator=_number(0.01, 600))
+    """For the socket to take what waits to be sent; then the connection is made anew."""
+    backoff_base: float = field(default=0.25, validator=_number(0.001, 600))
+    """The n-th attempt in a row (from 0) waits a random time from 0 to min(backoff_cap, backoff_base * 2**n)."""
+    backoff_cap: float = field(default=30.0, validator=_number(0.001, 3600))
+    """See backoff_base."""
+    max_attempts: int | None = field(
+        default=None, validator=_number(1, 1_000_000, optional=True, whole=True)
+    )
+    """Failed attempts in a row after which the subscriber fails; None: it tries for ever."""
+    max_message_bytes: int = field(
+        default=64 * 2**20, validator=_number(1024, 2**31 - 1, whole=True)
+    )
+    """A longer message closes the connection with code 1009. The first snapshot of some hundred assets has
+    several MB, so this is far above what is usual."""

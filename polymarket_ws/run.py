@@ -1,0 +1,267 @@
+"""One run of a Subscriber, from start to stop: its shards, its callback thread and what they share."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from .account import Account
+from .books import BookCore, Books, LiveBook
+from .callbacks import Callbacks, assets_of
+from .channels import Channel, MarketChannel, UserChannel, Wanted
+from .credentials import Credentials
+from .dispatcher import Dispatcher
+from .errors import CallbackError, PolymarketWsError, QueueOverflow
+from .event_queue import Item
+from .event_stream import EventStreams
+from .events import CUSTOM_FEATURES, Event, MarketResolved, NewMarket, Order, State, Trade
+from .options import Options
+from .progress import Progress
+from .shard import Shard
+from .stats import Stats
+from .subscriptions import Subscriptions
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """What exists from one start() to its stop. A restart makes a new one, so old threads touch only their own.
+
+    `want` is called under the Subscriber's lock; everything else from any thread. `request_stop` takes no
+    lock, so that a signal handler may call it.
+
+    Args:
+        books: The LiveBooks now; the Subscriber replaces what this returns, never changes it.
+        on_end: Called on the callback thread when no callback will run any more.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        credentials: Credentials | None,
+        callbacks: Callbacks,
+        streams: EventStreams,
+        books: Callable[[], Mapping[str, LiveBook]],
+        on_end: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.account = Account()
+        self.progress = Progress()
+        self.subscriptions = Subscriptions()
+        self.error: PolymarketWsError | None = None
+        self.failed_at: float | None = None
+        self.stop_requested = False
+        self.ended = threading.Event()
+        self._options = options
+        self._credentials = credentials
+        self._callbacks = callbacks
+        self._streams = streams
+        self._live_books = books
+        self._on_end = on_end
+        self._books = Books(options.verify == "top")
+        self._started_at = time.monotonic()
+        self._shards: dict[str, Shard] = {}
+        self._is_wanted: dict[str, bool] = {}
+        self._ssl_context = functools.lru_cache(maxsize=1)(
+            lambda: options.ssl_context or ssl.create_default_context()
+        )
+        # Guards `error`, so that the first one counts.
+        self._failing = threading.Lock()
+        self.dispatcher = Dispatcher(
+            name,
+            callbacks,
+            streams,
+            limit=options.queue_limit,
+            book_of=self._book_of,
+            is_wanted=self.is_wanted,
+            on_failure=self._take_callback_failure,
+            on_overflow=self.fail,
+            last_duty=self._end_shards,
+            ended=self._end,
+            progress=self.progress,
+        )
+
+    def start(self, former: Run | None) -> None:
+        """Start the callback thread; the shards' follow when something is wanted of them."""
+        self.dispatcher.start(former.dispatcher if former is not None else None)
+
+    def want(self, subscriptions: Subscriptions, cores: Mapping[str, BookCore]) -> None:
+        """Subscribe to exactly this; starts a channel's shard when it is first needed."""
+        self.subscriptions = subscriptions
+        names = self._callbacks.names() | self._streams.names()
+        custom = self._options.custom_features or bool(names & CUSTOM_FEATURES)
+        self._want("market", Wanted(frozenset(cores), cores, custom))
+        if self._credentials is not None:
+            self._want("user", Wanted(subscriptions.markets))
+
+    def is_wanted(self, event: Event) -> bool:
+        """Whether an event concerns what is subscribed now; broadcasts and our own events always do."""
+        if isinstance(event, (Order, Trade)):
+            markets = self.subscriptions.markets
+            return markets is None or event.market.lower() in markets
+        if isinstance(event, (NewMarket, MarketResolved)):
+            return True
+        assets = assets_of(event)
+        return not assets or not self.subscriptions.asset_ids.isdisjoint(assets)
+
+    def fail(self, error: PolymarketWsError) -> None:
+        """End the run by a fatal error; the first one counts. What is queued is still delivered."""
+        with self._failing:
+            if self.error is not None or self.stop_requested:
+                return
+            self.error, self.failed_at = error, time.monotonic()
+        self._deliver([error])
+        self._stop_shards("failed")
+        self.dispatcher.end()
+        self.progress.notify()
+
+    def request_stop(self) -> None:
+        """Ask all threads to end. Takes no lock, waits for nothing."""
+        self.stop_requested = True
+        self._stop_shards("stopped")
+        self.dispatcher.abandon()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for all threads to end; True when they have."""
+        deadline = time.monotonic() + timeout
+        done = self.dispatcher.join(timeout)
+        for shard in tuple(self._shards.values()):
+            done = shard.join(max(0.0, deadline - time.monotonic())) and done
+        return done
+
+    @property
+    def state(self) -> State:
+        if self.error is not None:
+            return State.FAILED
+        if self.stop_requested:
+            return State.STOPPED
+        shards = self._wanted_shards()
+        if not shards:
+            return State.IDLE
+        if all(shard.is_open for shard in shards):
+            return State.DEGRADED if self.stale_books() else State.LIVE
+        never = any(shard.connection.generation == 0 for shard in shards)
+        return State.CONNECTING if never else State.DEGRADED
+
+    def stale_books(self) -> list[LiveBook]:
+        """Subscribed books that were live once in this run and are not now."""
+        settled = (None, "no_snapshot")
+        return [b for b in self._live_books().values() if b.stale_reason not in settled]
+
+    def missing(self, asset_ids: frozenset[str] | None) -> list[str]:
+        """What wait_ready waits for: books that are not live, and channels that are not open."""
+        books = self._live_books()
+        wanted = books.keys() if asset_ids is None else asset_ids
+        absent = [f"the book of {id_}" for id_ in wanted if id_ not in books or not books[id_].valid]
+        if asset_ids is None:
+            absent += [
+                f"the {shard.connection.channel} channel"
+                for shard in self._wanted_shards()
+                if not shard.is_open
+            ]
+        return absent
+
+    @property
+    def last_connection_error(self) -> str | None:
+        """What the newest failed attempt or lost connection said."""
+        told = [s.connection.last_error for s in self._shards.values()]
+        return next((text for text in told if text), None)
+
+    def stats(self) -> Stats:
+        now = time.monotonic()
+        shards, queue = tuple(self._shards.values()), self.dispatcher.queue
+        connections = tuple(shard.stats(now) for shard in shards)
+        tallies = [shard.connection.tally for shard in shards]
+        events: Counter[str] = sum((t.events.copy() for t in tallies), Counter())
+        return Stats(
+            state=self.state,
+            uptime=now - self._started_at,
+            connections=connections,
+            events=dict(events),
+            decode_errors=sum(t.decode_errors for t in tallies),
+            notices=sum(t.notices for t in tallies),
+            duplicates=self.account.duplicates,
+            late_changes=self._books.late_changes,
+            held_overflows=self._books.held_overflows,
+            top_mismatches=self._books.top_mismatches,
+            reconnects=sum(max(0, c.generation - 1) for c in connections),
+            callback_errors=self.dispatcher.callback_errors,
+            dropped=queue.dropped,
+            coalesced=queue.coalesced,
+            queue_depth=len(queue),
+            queue_high_water=queue.high_water,
+            pending=len(queue) + self.dispatcher.busy,
+        )
+
+    def _wanted_shards(self) -> list[Shard]:
+        shards = tuple(self._shards.items())
+        return [shard for channel, shard in shards if self._is_wanted.get(channel)]
+
+    def _want(self, channel: str, wanted: Wanted) -> None:
+        shard = self._shards.get(channel)
+        if shard is None:
+            if wanted.is_empty:
+                return
+            shard = self._make_shard(channel)
+            self._shards[channel] = shard
+            shard.start()
+        shard.want(wanted)
+        self._is_wanted[channel] = not wanted.is_empty
+        if self.stop_requested or self.error is not None:  # asked while this shard was being made
+            shard.stop("stopped")
+
+    def _make_shard(self, channel: str) -> Shard:
+        return Shard(
+            f"{self.name}-{channel}",
+            self._make_channel(channel),
+            self._options,
+            self._ssl_context,
+            deliver=self._deliver,
+            fail=self.fail,
+            hears_frames=self._hears_frames,
+            progress=self.progress,
+        )
+
+    def _make_channel(self, channel: str) -> Channel:
+        if channel == "market":
+            return MarketChannel(self._options.market_url, self._books)
+        assert self._credentials is not None
+        return UserChannel(self._options.user_url, self.account, self._credentials)
+
+    def _deliver(self, items: Sequence[Item]) -> None:
+        self.dispatcher.put(items)
+
+    def _hears_frames(self) -> bool:
+        return bool(self._callbacks["frame"]) or "frame" in self._streams.names()
+
+    def _book_of(self, core: BookCore) -> LiveBook | None:
+        book = self._live_books().get(core.asset_id)
+        return book if book is not None and book.shows(core) else None
+
+    def _stop_shards(self, reason: str) -> None:
+        for shard in tuple(self._shards.values()):
+            shard.stop(reason)
+
+    def _end_shards(self) -> None:
+        """The callback thread's last duty: the connections' last words have to come before its end."""
+        self._stop_shards("stopped" if self.error is None else "failed")
+        for shard in tuple(self._shards.values()):
+            shard.join_thread()
+
+    def _end(self) -> None:
+        self._streams.end(self.error)
+        self._on_end()
+        self.ended.set()
+
+    def _take_callback_failure(self, failure: CallbackError | None) -> None:
+        if failure is None:
+            self.request_stop()
+        elif self._options.callback_errors == "raise":
+            self.fail(failure)
+            self.dispatcher.abandon()

@@ -1,0 +1,163 @@
+"""One I/O thread: clock, thread, sockets and sessions meet here."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from .channels import Channel, Wanted
+from .connection import Connection
+from .errors import PolymarketWsError
+from .event_queue import Item
+from .options import Options
+from .progress import Progress
+from .stats import ConnectionStats
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 1.0  # seconds: some platforms lose a wake-up (WEBSOCKET_CLIENT 9), so no wait is endless
+
+
+class Shard:
+    """Owns the connections of one channel and everything that their messages change. Made by a run.
+
+    Its thread, `polymarket-ws-<name>`, is a daemon, so that the interpreter can exit without it; it ends
+    soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop`, `wake` and `stats` may
+    be called from any thread; `stop` and `wake` take no lock.
+
+    Args:
+        name: "<subscriber>-<channel>".
+        deliver: Takes what one read brought. Never blocks.
+        fail: Takes a fatal error, once.
+        hears_frames: Whether raw frames are wanted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        options: Options,
+        ssl_context: Callable[[], ssl.SSLContext],
+        *,
+        deliver: Callable[[Sequence[Item]], None],
+        fail: Callable[[PolymarketWsError], None],
+        hears_frames: Callable[[], bool],
+        progress: Progress,
+    ) -> None:
+        self.name = name
+        self.hears_frames = hears_frames
+        self._deliver = deliver
+        self._fail = fail
+        self._progress = progress
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._leader = Connection(name, channel, options, ssl_context, self, self._selector)
+        self._inbox: deque[Wanted] = deque()
+        self._stop_reason: str | None = None
+        self._thread = threading.Thread(target=self._main, name=f"polymarket-ws-{name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def want(self, wanted: Wanted) -> None:
+        """Replace what is wanted."""
+        self._inbox.append(wanted)
+        self.wake()
+
+    def stop(self, reason: str) -> None:
+        """Ask the thread to close its connections and end; the first reason counts."""
+        self._stop_reason = self._stop_reason or reason
+        self.wake()
+
+    def wake(self) -> None:
+        """Interrupt the wait. A full pair means that a wake-up waits already; a closed one, that all is over."""
+        try:
+            self._wake_out.send(b"\0")
+        except OSError:
+            pass
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread and those of its attempts to connect; True when all have ended."""
+        deadline = time.monotonic() + timeout
+        threads = [self._thread, *(c.thread for c in list(self._leader.connectors))]
+        for thread in threads:
+            if thread.ident is not None and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def join_thread(self) -> None:
+        """Wait for the I/O thread alone, which never waits for anything without a deadline."""
+        self._thread.join()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its connection is open."""
+        return self._leader.is_open
+
+    @property
+    def connection(self) -> Connection:
+        return self._leader
+
+    def stats(self, now: float) -> ConnectionStats:
+        return self._leader.stats(now)
+
+    def deliver(self, items: Sequence[Item]) -> None:
+        if items:
+            self._deliver(items)
+
+    def fail(self, error: PolymarketWsError) -> None:
+        self._fail(error)
+
+    def _main(self) -> None:
+        try:
+            self._selector.register(self._wake_in, selectors.EVENT_READ)
+            while self._stop_reason is None:
+                self._turn()
+        except Exception as error:
+            logger.exception("%s: the I/O thread failed; please report this", self.name)
+            self._fail(PolymarketWsError(f"internal error in the I/O thread: {error!r}"))
+        self._close()
+
+    def _turn(self) -> None:
+        """One wait, and all that is due after it."""
+        ready = self._selector.select(self._wait())
+        now = time.monotonic()
+        for key, events in ready:
+            if key.data is None:
+                self._drain_wakes()
+            elif events & selectors.EVENT_READ:
+                key.data.read(now)
+        if not ready and self._leader.deadline <= 0.0:
+            self._leader.read(now)
+        while self._inbox:
+            self._leader.want(self._inbox.popleft(), now)
+        self._leader.turn(now)
+        self._progress.notify()
+
+    def _wait(self) -> float:
+        if self._inbox:
+            return 0.0
+        left = self._leader.deadline - time.monotonic()
+        return min(max(left, 0.0), LONGEST_WAIT)
+
+    def _drain_wakes(self) -> None:
+        try:
+            while len(self._wake_in.recv(4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+
+    def _close(self) -> None:
+        self._leader.stop(self._stop_reason or "failed")
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+        self._progress.notify()

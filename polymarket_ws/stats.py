@@ -1,0 +1,74 @@
+"""Frozen snapshots of what a Subscriber counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from .events import State
+
+
+@frozen(kw_only=True)
+class ConnectionStats:
+    """One connection of a run, as it was at one moment."""
+
+    connection: str
+    """Its name in the logs."""
+    channel: str
+    """"market" or "user"."""
+    state: str
+    """"idle" (nothing wanted), "connecting", "open", "waiting" (for the next attempt) or "closed"."""
+    generation: int
+    """How many connections this one name has had; 0 before the first."""
+    attempt: int
+    """Failed attempts in a row since the last useful connection."""
+    local_port: int
+    """TCP port on this side; 0 while not open."""
+    messages: int
+    """Text messages received on the present connection, heartbeats included."""
+    total_messages: int
+    """The same, over all generations."""
+    total_bytes: int
+    """Bytes received over all generations, after TLS."""
+    last_data_age: float | None
+    """Seconds since the last data message (not PONG); None before the first."""
+    last_round_trip: float | None
+    """Seconds from the last answered PING to its PONG; None before the first."""
+
+
+@frozen(kw_only=True)
+class Stats:
+    """What a Subscriber counted since its last start, at one moment."""
+
+    state: State
+    uptime: float
+    """Seconds since start(); 0 when not started."""
+    connections: tuple[ConnectionStats, ...]
+    events: Mapping[str, int]
+    """Events received per kind ("book", "price_change", ...), delivered or not."""
+    decode_errors: int
+    """Elements that were not understood."""
+    notices: int
+    """Texts such as INVALID OPERATION and NO NEW ASSETS."""
+    duplicates: int
+    """Own trades whose (id, status) had been told already: not delivered again."""
+    late_changes: int
+    """Level changes older than their book's snapshot, which holds them already: not applied."""
+    held_overflows: int
+    """Level changes that arrived before their book's snapshot and were too many to keep."""
+    top_mismatches: int
+    """Times that a book's best prices began to differ from the server's (`verify="top"`)."""
+    reconnects: int
+    """Connections after the first of each name."""
+    callback_errors: int
+    dropped: int
+    """Market-data events dropped because `queue_limit` were waiting."""
+    coalesced: int
+    """Connect and disconnect events dropped because many of one connection were waiting."""
+    queue_depth: int
+    """Events waiting for their callbacks now."""
+    queue_high_water: int
+    """The most that ever waited."""
+    pending: int
+    """queue_depth, and 1 more while a callback is running."""

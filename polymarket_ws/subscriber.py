@@ -1,0 +1,627 @@
+"""The class that users meet: what is wanted, who is told, start and stop."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType, MappingProxyType, TracebackType
+from typing import NoReturn, TypeVar, final, overload
+
+from .account import Account, Latest
+from .books import BookCore, LiveBook
+from .callbacks import Callback, Callbacks, Registration, is_data
+from .credentials import Credentials
+from .errors import ConfigurationError, PolymarketWsError
+from .event_stream import EventStream, EventStreams
+from .events import (
+    EVENTS,
+    OWN,
+    BestBidAsk,
+    Book,
+    Connected,
+    Disconnected,
+    Event,
+    Frame,
+    LastTradePrice,
+    MarketResolved,
+    NewMarket,
+    Order,
+    PriceChange,
+    State,
+    TickSizeChange,
+    Trade,
+    Unknown,
+)
+from .options import Options
+from .registrar import BookUpdateRegistrar, On
+from .run import Run
+from .stats import Stats
+from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
+
+logger = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Event)
+
+_LAST_WORDS = 5.0  # seconds that callbacks have, after a fatal error, before wait() raises it all the same
+_EXIT_SECONDS = 2.0  # that the interpreter's exit waits for all subscribers together
+_SHORTEST_SURE_NAME = len("the book of ") + 60  # real token ids have about 77 digits (PROTOCOL 1.1)
+
+_numbers = itertools.count(1)
+_started: set[Subscriber] = set()
+_exit_registered = False
+
+
+def running() -> tuple[Subscriber, ...]:
+    """The Subscribers that are started and have not ended. A started one stays alive until it is stopped."""
+    return tuple(_started)
+
+
+def _stop_all() -> None:
+    deadline = time.monotonic() + _EXIT_SECONDS
+    subscribers = running()
+    for subscriber in subscribers:
+        subscriber._request_stop()
+    for subscriber in subscribers:
+        subscriber.stop(max(0.0, deadline - time.monotonic()))
+
+
+@final
+class Subscriber:
+    """Follows Polymarket's real-time channels on threads of its own and calls back with typed events.
+
+    Construct it anywhere: nothing is started, connected or read from the environment before `start`, `run`
+    or `with`. Every member may be used from any thread; those that wait raise RuntimeError in a callback.
+
+        sub = Subscriber(asset_ids=[YES, NO])
+
+        @sub.on_book_update
+        def show(book):
+            print(book.asset_id, book.best_bid, book.best_ask)
+
+        sub.run()                                   # until Ctrl-C, SIGTERM or sub.stop()
+
+    It has one I/O thread for each channel, one callback thread, and a short one for each attempt to connect.
+
+    Args:
+        asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits; an int is accepted.
+        credentials: Opens the user channel too.
+        markets: Condition ids that narrow the user channel; None is all markets, an empty list none.
+        options: How it behaves; None is all defaults.
+        name: For threads, logs and repr; None is a number.
+
+    Raises:
+        ConfigurationError: wrong ids, or `markets` without credentials.
+    """
+
+    def __init__(
+        self,
+        asset_ids: AssetIds = (),
+        *,
+        credentials: Credentials | None = None,
+        markets: Iterable[str] | None = None,
+        options: Options | None = None,
+        name: str | None = None,
+    ) -> None:
+        if credentials is not None and not isinstance(credentials, Credentials):
+            raise ConfigurationError(
+                f"credentials must be Credentials, not {type(credentials).__name__}"
+            )
+        if options is not None and not isinstance(options, Options):
+            raise ConfigurationError(f"options must be Options, not {type(options).__name__}")
+        if markets is not None and credentials is None:
+            raise ConfigurationError("markets narrows the user channel, which needs credentials")
+        assets = check_asset_ids(asset_ids)
+        wanted_markets = None if markets is None else check_markets(markets)
+        self._options = options or Options()
+        self._credentials = credentials
+        self._name = name if name is not None else str(next(_numbers))
+        self._callbacks = Callbacks()
+        self._streams = EventStreams()
+        self._run: Run | None = None
+        self._subscriptions = Subscriptions(
+            asset_ids=frozenset(),
+            markets=frozenset() if credentials is None else wanted_markets,
+        )
+        # Replaced whole, so that readers need no lock.
+        self._books: dict[str, LiveBook] = {}
+        self._cores: dict[str, BookCore] = {}
+        # Guards what is wanted and which run is the present one; nothing is waited for under it.
+        self._lock = threading.Lock()
+        self._want(Subscriptions(asset_ids=assets, markets=self._subscriptions.markets))
+
+    def __init_subclass__(cls) -> NoReturn:
+        raise TypeError("Subscriber is not for subclassing: register callbacks with sub.on_...")
+
+    # What is wanted.
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """What is wanted now."""
+        return self._subscriptions
+
+    def subscribe(self, asset_ids: AssetIds = (), markets: Iterable[str] = ()) -> None:
+        """Want these besides; what is wanted already changes nothing. Any time, a callback included.
+
+        Args:
+            asset_ids: Token ids for the market channel.
+            markets: Condition ids for the user channel; nothing to do while it has all markets.
+
+        Raises:
+            ConfigurationError: wrong ids, or markets without credentials.
+        """
+        assets, added = check_asset_ids(asset_ids), check_markets(markets)
+        if added and self._credentials is None:
+            raise ConfigurationError("markets are of the user channel, which needs credentials")
+        with self._lock:
+            before = self._subscriptions
+            after = None if before.markets is None else before.markets | added
+            self._want(Subscriptions(asset_ids=before.asset_ids | assets, markets=after))
+
+    def unsubscribe(self, asset_ids: AssetIds = (), markets: Iterable[str] = ()) -> None:
+        """Want these no more. Once this returns no callback begins for an event of those assets.
+
+        Raises:
+            ConfigurationError: wrong ids, or a market while all markets are wanted.
+        """
+        assets, removed = check_asset_ids(asset_ids), check_markets(markets)
+        with self._lock:
+            before = self._subscriptions
+            if removed and before.markets is None:
+                raise ConfigurationError(
+                    "all markets are subscribed, so single ones cannot be taken out: "
+                    "name the wanted ones in Subscriber(markets=...)"
+                )
+            after = None if before.markets is None else before.markets - removed
+            self._want(Subscriptions(asset_ids=before.asset_ids - assets, markets=after))
+
+    # What is known.
+
+    @property
+    def books(self) -> Mapping[str, LiveBook]:
+        """The book of each subscribed asset, from the start on; not valid until its snapshot came.
+
+        A view of the moment it is read: after subscribe() read it anew.
+        """
+        return MappingProxyType(self._books)
+
+    @property
+    def orders(self) -> Mapping[str, Order]:
+        """One's own orders that this run told, the latest of each, by id. At least the last 10 000."""
+        return Latest(self._account().orders)
+
+    @property
+    def trades(self) -> Mapping[str, Trade]:
+        """One's own trades that this run told, the latest of each, by id. At least the last 10 000."""
+        return Latest(self._account().trades)
+
+    @property
+    def state(self) -> State:
+        """What it is doing."""
+        return State.IDLE if self._run is None else self._run.state
+
+    @property
+    def healthy(self) -> bool:
+        """True while every channel is connected and no subscribed book is stale."""
+        return self.state is State.LIVE
+
+    @property
+    def error(self) -> PolymarketWsError | None:
+        """The fatal error that ended the run; None without one."""
+        return None if self._run is None else self._run.error
+
+    def stats(self) -> Stats:
+        """What was counted since the last start. Cheap: no lock, no effect on the threads."""
+        run = self._run or self._make_run()
+        return run.stats()
+
+    # Start and stop.
+
+    def start(self) -> None:
+        """Start the threads and return at once; no effect while running. From a callback too.
+
+        Raises:
+            ConfigurationError: on_order or on_trade has a callback, but there are no credentials.
+        """
+        self._check_credentials(self._callbacks.names())
+        with self._lock:
+            former = self._run
+            if former is not None and not former.ended.is_set() and not former.stop_requested:
+                if former.error is None:
+                    return
+            run = self._make_run()
+            self._run = run
+            _started.add(self)
+            _register_exit()
+            self._renew_cores()
+            run.start(former)
+            run.want(self._subscriptions, self._cores)
+        self._warn_of_nothing_wanted()
+        for registration in self._callbacks.all():
+            self._warn_of_filter(registration)
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Close the connections and end the threads. Idempotent, from any thread or signal handler.
+
+        Queued events are discarded; the last thing told is Disconnected("stopped"). From a callback it only
+        asks, and returns False.
+
+        Args:
+            timeout: Seconds to wait for the threads; a callback that does not return holds them up.
+
+        Returns:
+            True once every thread has ended and no callback will run again.
+        """
+        run = self._request_stop()
+        if run is None:
+            return True
+        return not run.dispatcher.is_current() and run.join(timeout)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has stopped.
+
+        Args:
+            timeout: In seconds; None is no limit.
+
+        Returns:
+            True when it stopped, or never was started; False when the timeout passed first.
+
+        Raises:
+            PolymarketWsError: the fatal error that ended it.
+            RuntimeError: called in a callback.
+        """
+        self._refuse_in_callback("wait")
+        run = self._run
+        if run is None:
+            return True
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not run.ended.is_set():
+            left = 1.0 if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return False
+            if run.failed_at is not None and time.monotonic() - run.failed_at > _LAST_WORDS:
+                break
+            run.ended.wait(min(left, 1.0))
+        if run.error is not None:
+            raise run.error
+        return True
+
+    def run(self) -> None:
+        """Start, wait, stop: the whole life of a script.
+
+        Returns after Ctrl-C, SIGTERM or stop(). In the main thread it handles SIGINT and SIGTERM and
+        restores the former handlers; a second Ctrl-C raises KeyboardInterrupt.
+
+        Raises:
+            ConfigurationError: nothing is wanted.
+            PolymarketWsError: the fatal error that ended it.
+            RuntimeError: called in a callback.
+        """
+        self._refuse_in_callback("run")
+        if self._wants_nothing():
+            raise ConfigurationError(
+                "nothing to follow: give asset_ids, or credentials for the user channel"
+            )
+        with self._handling_signals():
+            try:
+                self.start()
+                self.wait()
+            finally:
+                self.stop()
+
+    def wait_ready(self, timeout: float = 10.0, asset_ids: AssetIds | None = None) -> None:
+        """Wait until every channel is connected and every subscribed book is live.
+
+        Args:
+            timeout: In seconds.
+            asset_ids: Wait for the books of these assets alone.
+
+        Raises:
+            TimeoutError: names what is missing and the last connection error.
+            PolymarketWsError: the fatal error, at once.
+            ConfigurationError: `asset_ids` holds one that is not subscribed.
+            RuntimeError: not started, or called in a callback.
+        """
+        self._refuse_in_callback("wait_ready")
+        run = self._run
+        if run is None:
+            raise RuntimeError("wait_ready: start the subscriber first")
+        wanted = None if asset_ids is None else check_asset_ids(asset_ids)
+        if wanted is not None and not wanted <= self._subscriptions.asset_ids:
+            raise ConfigurationError("wait_ready: asset_ids holds one that is not subscribed")
+
+        def is_over() -> bool:
+            return bool(run.error) or run.stop_requested or not run.missing(wanted)
+
+        run.progress.wait_until(is_over, timeout)
+        if run.error is not None:
+            raise run.error
+        missing = run.missing(wanted)
+        if missing:
+            raise TimeoutError(_not_ready(missing, run, timeout))
+
+    def __enter__(self) -> Subscriber:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # Callbacks.
+
+    on_book = On[Book]()
+    """Full snapshots: on subscribing, and after each trade."""
+    on_price_change = On[PriceChange]()
+    """Level changes, whole if any entry matches; may name the unsubscribed twin token."""
+    on_last_trade_price = On[LastTradePrice]()
+    """Public prints."""
+    on_tick_size_change = On[TickSizeChange]()
+    on_best_bid_ask = On[BestBidAsk]()
+    on_new_market = On[NewMarket]()
+    """Broadcast: every new market."""
+    on_market_resolved = On[MarketResolved]()
+    """Broadcast: every market that was decided."""
+    on_order = On[Order]()
+    """One's own orders. Needs credentials."""
+    on_trade = On[Trade]()
+    """One's own trades, once per status. Needs credentials."""
+    on_connect = On[Connected]()
+    on_disconnect = On[Disconnected]()
+    """A connection ended or could not be made: why, and when the next attempt comes."""
+    on_unknown = On[Unknown]()
+    """Events of a type that this version does not know."""
+    on_error = On[PolymarketWsError]()
+    """What was not understood, callbacks that raised, and the fatal error."""
+    on_event = On[Event]()
+    """Every data event."""
+    on_frame = On[Frame]()
+    """Raw text of data frames, before decoding."""
+
+    @property
+    def on_book_update(self) -> BookUpdateRegistrar[LiveBook]:
+        """Whenever anything in a live book changed: levels, prices or validity.
+
+        Conflated: what happens to a book while a callback is busy becomes one call.
+        """
+        return BookUpdateRegistrar(self, "book_update")
+
+    def remove_callback(self, callback: Callback) -> bool:
+        """Forget every registration of the callback, compared with `==`; False when there was none."""
+        return self._callbacks.remove(callback)
+
+    # Pulling events.
+
+    @overload
+    def events(self, *events: type[E], timeout: float | None = None) -> EventStream[E]: ...
+
+    @overload
+    def events(
+        self, *events: type[Event] | str, timeout: float | None = None
+    ) -> EventStream[Event]: ...
+
+    def events(
+        self, *events: type[E] | type[Event] | str, timeout: float | None = None
+    ) -> EventStream[E] | EventStream[Event]:
+        """Iterate over events on the caller's own thread, from this call on.
+
+        Args:
+            events: Event classes, or their names ("book", "on_book"); none is all, lifecycle included.
+            timeout: Seconds without an event after which it ends; None is no limit.
+
+        Returns:
+            An iterator with a queue of its own (see `Options.queue_limit`); close it, or forget it.
+
+        Raises:
+            ConfigurationError: an unknown event, or one's own events without credentials.
+            RuntimeError: called in a callback.
+        """
+        self._refuse_in_callback("events")
+        kinds = frozenset(map(_kind, events)) if events else frozenset(EVENTS.values()) - {Frame}
+        if events:
+            self._check_credentials({kind.event_type for kind in kinds})
+        stream: EventStream[Event] = EventStream(
+            kinds, timeout, self._options.queue_limit, self._is_wanted
+        )
+        self._streams.add(stream)
+        self._ask_for_features()
+        return stream
+
+    @overload
+    def wait_for(
+        self, event: type[E], *, timeout: float, where: Callable[[E], bool] | None = None
+    ) -> E: ...
+
+    @overload
+    def wait_for(
+        self, event: str, *, timeout: float, where: Callable[[Event], bool] | None = None
+    ) -> Event: ...
+
+    def wait_for(
+        self,
+        event: type[Event] | str,
+        *,
+        timeout: float,
+        where: Callable[..., bool] | None = None,
+    ) -> Event:
+        """The next such event for which `where(event)` is true; `where` runs on the caller's thread.
+
+        Raises:
+            TimeoutError: none came within `timeout` seconds, or it stopped.
+            PolymarketWsError: the fatal error.
+            ConfigurationError, RuntimeError: as `events`.
+        """
+        deadline = time.monotonic() + timeout
+        name = event if isinstance(event, str) else event.__name__
+        with self.events(event) as stream:
+            while (left := deadline - time.monotonic()) > 0:
+                found = stream.next_within(left)
+                if found is None:
+                    break
+                if where is None or where(found):
+                    return found
+        raise TimeoutError(f"no such {name} within {timeout:g} s")
+
+    def __repr__(self) -> str:
+        wanted = self._subscriptions
+        markets = "all markets" if wanted.markets is None else f"{len(wanted.markets)} markets"
+        user = f", {markets}" if self._credentials is not None else ""
+        return f"<Subscriber {self._name} {self.state} {len(wanted.asset_ids)} assets{user}>"
+
+    # Private.
+
+    def _register(self, registration: Registration) -> None:
+        if self._run is not None and not self._run.ended.is_set():
+            self._check_credentials({registration.name})
+        self._callbacks.add(registration)
+        if self._run is not None:
+            self._warn_of_filter(registration)
+        self._ask_for_features()
+
+    def _want(self, subscriptions: Subscriptions) -> None:
+        """Take over what is wanted; called under the lock (or by the constructor)."""
+        self._subscriptions = subscriptions
+        wanted = subscriptions.asset_ids
+        added = {id_: BookCore(id_) for id_ in wanted - self._cores.keys()}
+        self._cores = {id_: c for id_, c in {**self._cores, **added}.items() if id_ in wanted}
+        for id_ in self._books.keys() - wanted:
+            self._books[id_].leave()
+        self._books = {
+            id_: self._books.get(id_) or LiveBook(core, time.monotonic)
+            for id_, core in self._cores.items()
+        }
+        if self._run is not None:
+            self._run.want(subscriptions, self._cores)
+
+    def _renew_cores(self) -> None:
+        self._cores = {id_: BookCore(id_) for id_ in self._cores}
+        for id_, core in self._cores.items():
+            self._books[id_].show(core)
+
+    def _make_run(self) -> Run:
+        return Run(
+            self._name,
+            self._options,
+            self._credentials,
+            self._callbacks,
+            self._streams,
+            books=lambda: self._books,
+            on_end=self._forget_run,
+        )
+
+    def _forget_run(self) -> None:
+        if self._run is None or self._run.dispatcher.is_current():
+            _started.discard(self)
+
+    def _request_stop(self) -> Run | None:
+        run = self._run
+        if run is not None:
+            run.request_stop()
+        return run
+
+    def _account(self) -> Account:
+        return self._run.account if self._run is not None else Account()
+
+    def _is_wanted(self, event: Event) -> bool:
+        return self._run is None or self._run.is_wanted(event)
+
+    def _wait_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
+        """Wait for something that this subscriber's threads bring about. For the testing package."""
+        if self._run is None:
+            return predicate()
+        return self._run.progress.wait_until(predicate, timeout)
+
+    def _ask_for_features(self) -> None:
+        """A new listener may need custom_feature_enabled."""
+        with self._lock:
+            if self._run is not None and not self._run.ended.is_set():
+                self._run.want(self._subscriptions, self._cores)
+
+    def _wants_nothing(self) -> bool:
+        wanted = self._subscriptions
+        markets_wanted = wanted.markets is None or bool(wanted.markets)
+        return not wanted.asset_ids and not (self._credentials is not None and markets_wanted)
+
+    def _warn_of_nothing_wanted(self) -> None:
+        if self._wants_nothing():
+            logger.warning(
+                "%s: nothing is wanted, so nothing is connected: give asset_ids, or credentials",
+                self._name,
+            )
+
+    def _warn_of_filter(self, registration: Registration) -> None:
+        absent = (registration.asset_ids or frozenset()) - self._subscriptions.asset_ids
+        if absent:
+            logger.warning(
+                "%s: on_%s is filtered by an asset that is not subscribed: %s",
+                self._name,
+                registration.name,
+                ", ".join(sorted(absent)),
+            )
+
+    def _check_credentials(self, names: Iterable[str]) -> None:
+        needy = sorted({kind.event_type for kind in OWN} & set(names))
+        if needy and self._credentials is None:
+            raise ConfigurationError(
+                f"on_{needy[0]} is of the user channel: pass credentials=Credentials(...)"
+            )
+
+    def _refuse_in_callback(self, member: str) -> None:
+        if self._run is not None and self._run.dispatcher.is_current():
+            raise RuntimeError(f"{member}() waits, so it must not be called in a callback")
+
+    @contextmanager
+    def _handling_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            run = self._run
+            if number == signal.SIGINT and run is not None and run.stop_requested:
+                raise KeyboardInterrupt
+            self._request_stop()
+
+        former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _register_exit() -> None:
+    global _exit_registered
+    if not _exit_registered:
+        _exit_registered = True
+        atexit.register(_stop_all)
+
+
+def _kind(event: type[Event] | str) -> type[Event]:
+    if isinstance(event, str):
+        found = EVENTS.get(event.removeprefix("on_"))
+        if found is not None:
+            return found
+    elif isinstance(event, type) and event in EVENTS.values():
+        return event
+    raise ConfigurationError(
+        f"{event!r} is no event that can be waited for; there are {', '.join(sorted(EVENTS))}"
+    )
+
+
+def _not_ready(missing: list[str], run: Run, timeout: float) -> str:
+    listed = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    sentence = f"not ready within {timeout:g} s: missing {listed}"
+    if run.last_connection_error:
+        sentence += f"; last connection error: {run.last_connection_error}"
+    short = [m for m in missing if m.startswith("the book") and len(m) < _SHORTEST_SURE_NAME]
+    return sentence + ("; token ids have about 77 digits" if short else "")

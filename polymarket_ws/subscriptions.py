@@ -1,0 +1,121 @@
+"""What a Subscriber wants: token ids and condition ids, checked with sentences that say what happened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from .errors import ConfigurationError
+
+_CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_DIGITS = re.compile(r"[0-9]+")
+
+AssetIds = Iterable["str | int"]
+"""Token ids as a caller may give them."""
+
+
+@frozen(kw_only=True)
+class Subscriptions:
+    """What is wanted at one moment."""
+
+    asset_ids: frozenset[str] = frozenset()
+    """Token ids of the market channel."""
+    markets: frozenset[str] | None = frozenset()
+    """Condition ids of the user channel; None is all markets, an empty set none."""
+
+
+def check_asset_ids(value: AssetIds, argument: str = "asset_ids") -> frozenset[str]:
+    """The token ids in `value`, as strings.
+
+    Raises:
+        ConfigurationError: not an iterable of token ids; the sentence says what it looks like instead.
+    """
+    return frozenset(_asset_id(item, argument) for item in _items(value, argument, "token ids"))
+
+
+def check_markets(value: Iterable[str], argument: str = "markets") -> frozenset[str]:
+    """The condition ids in `value`, in lower case.
+
+    Raises:
+        ConfigurationError: not an iterable of condition ids.
+    """
+    return frozenset(_market(item, argument) for item in _items(value, argument, "condition ids"))
+
+
+def check_filter_assets(value: str | int | AssetIds | None) -> frozenset[str] | None:
+    """A callback's `asset_id=`: one id or several; None for all."""
+    if value is None:
+        return None
+    several: AssetIds = [value] if isinstance(value, (str, int)) else value
+    return check_asset_ids(several, "asset_id")
+
+
+def check_filter_markets(value: str | Iterable[str] | None) -> frozenset[str] | None:
+    """A callback's `market=`: one id or several; None for all."""
+    if value is None:
+        return None
+    return check_markets([value] if isinstance(value, str) else value, "market")
+
+
+def _items(value: object, argument: str, kind: str) -> list[object]:
+    if isinstance(value, (str, bytes)):
+        text = value if isinstance(value, str) else value.decode("ascii", "replace")
+        if text.lstrip().startswith("["):
+            raise ConfigurationError(
+                f"{argument} is a JSON list as text: json.loads it first, then pass the list"
+            )
+        raise ConfigurationError(f"{argument} is one {type(value).__name__}: pass a list of {kind}")
+    if isinstance(value, (int, float)) or not isinstance(value, Iterable):
+        raise ConfigurationError(
+            f"{argument} is a {type(value).__name__}: pass a list of {kind}"
+        )
+    return list(value)
+
+
+def _asset_id(item: object, argument: str) -> str:
+    if isinstance(item, bool):
+        raise ConfigurationError(f"{argument} holds a bool: a token id is a decimal string")
+    if isinstance(item, int):
+        item = str(item)
+    if isinstance(item, float):
+        raise ConfigurationError(
+            f"{argument} holds the float {item!r}, which has lost digits of the token id: "
+            "keep it a str"
+        )
+    if not isinstance(item, str):
+        raise ConfigurationError(
+            f"{argument} holds a {type(item).__name__}: a token id is a decimal string"
+        )
+    if _DIGITS.fullmatch(item):
+        return item
+    raise ConfigurationError(f"{argument} holds {_shown(item)}, which {_resemblance(item)}")
+
+
+def _resemblance(item: str) -> str:
+    if item.lower().startswith("0x"):
+        return "looks like a condition id; asset_ids takes token ids (clobTokenIds)"
+    if item.lstrip().startswith("["):
+        return "is a JSON list as text: json.loads it first"
+    if re.search(r"[A-Za-z]", item):
+        return "looks like a slug; asset_ids takes token ids (clobTokenIds)"
+    return "is no token id: a decimal string without spaces or signs"
+
+
+def _market(item: object, argument: str) -> str:
+    if isinstance(item, str) and _CONDITION_ID.fullmatch(item):
+        return item.lower()
+    if isinstance(item, int) or (isinstance(item, str) and _DIGITS.fullmatch(item)):
+        raise ConfigurationError(
+            f"{argument} holds {_shown(str(item))}, which looks like a token id; "
+            "markets takes condition ids (0x and 64 hex digits)"
+        )
+    shown = _shown(item) if isinstance(item, str) else f"a {type(item).__name__}"
+    raise ConfigurationError(
+        f"{argument} holds {shown}: a condition id is 0x and 64 hex digits"
+    )
+
+
+def _shown(item: str) -> str:
+    return repr(item if len(item) <= 24 else f"{item[:20]}…")

@@ -1,0 +1,633 @@
+"""A small simulated exchange: seeded markets whose events and hashes are right to the byte."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from typing import Literal
+
+import attrs
+from attrs import define, field, frozen
+
+from polymarket_ws.events import Book, Level, Side
+
+from .own_events import SimulatedTrade, order_event, print_event, trade_event
+from .simulated_market import (
+    Fill,
+    RestingOrder,
+    SimulatedMarket,
+    Wire,
+    last_price_text,
+    number_text,
+)
+
+Number = Decimal | str | int
+"""A price or a size; never a float, which has lost digits."""
+
+API_KEY = "00000000-0000-0000-0000-000000000001"
+START_MS = 1_790_491_135_816
+
+_PAUSES_MS = (0, 1, 3, 7, 20, 60)
+_PRINT_DELAY_MS = (33, 48)  # PROTOCOL 1.5: measured between a trade's price_change and its print
+_SETTLING_MS = {"MINED": 2000, "RETRYING": 2000, "CONFIRMED": 5000, "FAILED": 5000}
+_FINER_TICK = Decimal("0.001")
+_NEAR_ONE, _NEAR_ZERO = Decimal("0.96"), Decimal("0.04")
+_WEIGHTS = {"quote": 300, "cancel": 110, "match": 64, "own": 20, "own_cancel": 5, "new_market": 1}
+_NEVER_RESTING = ("FAK", "FOK")
+_CROWDED = 80  # resting orders of a market above which seeded quotes become cancels
+
+
+@frozen
+class OpenOrder:
+    """A resting order, as `SimulatedExchange.open_orders` shows it."""
+
+    id: str
+    asset_id: str
+    side: Side
+    price: Decimal
+    remaining: Decimal
+    """Shares not matched yet."""
+    own: bool
+    """Whether it is the user's, who hears of it on the user channel."""
+
+
+@define(order=True)
+class _Pending:
+    due_ms: int
+    number: int
+    happen: Callable[[], list[Wire]] = field(order=False)
+
+
+@define(eq=False)
+class SimulatedExchange:
+    """A deterministic exchange: equal seeds and equal calls give equal events.
+
+    Made by a test or the demo, alone or under a FakeServer. Sans-I/O: no socket, no thread, no clock. Its
+    time, `now_ms`, moves only by `step`, `advance` and `trade`. Not thread-safe: while a running
+    FakeServer stands on it, drive it through `FakeServer.play` alone.
+
+        exchange = SimulatedExchange(seed=7)
+        yes, no = exchange.asset_ids[:2]
+        for event in exchange.steps(100):            # dicts in the wire's shape
+            ...
+        exchange.trade(yes, "BUY", "25")             # price_change, book, book, last_trade_price
+        exchange.book(yes).bids[0].price             # Decimal, best first
+
+    Events of both channels come in one list, in the order in which they happen; `event_type` "order" and
+    "trade" belong to the user channel. The last market starts near 0.96, so it soon gets a finer tick.
+    Seeded steps open new markets but never resolve one: `resolve` does.
+
+    Args:
+        seed: Of everything random: ids, books, what the steps do.
+        markets: How many there are at first; each has two tokens.
+        api_key: The user's: the `owner` of own orders and trades.
+        start_ms: The first `now_ms`.
+        hash_last_price: Whose last trade price enters a token's hash: that of its "market" (both tokens
+            carry the same text, as the captured server does) or the "taker"'s token's only.
+        hash_timing: "early": a trade's price is in the hash of its own price_change already, before its
+            last_trade_price is sent (seen live, PROTOCOL 1.6); "late": from that event on.
+        tick_size: Of new markets.
+        min_order_size: Of every market; None: one of 5, 1 and 15 by the seed.
+        neg_risk: Of every market; None: by the seed.
+        depth: Levels on each side of a new book.
+    """
+
+    seed: int = 0
+    market_count: int = field(default=3, alias="markets")
+    api_key: str = field(default=API_KEY, kw_only=True)
+    start_ms: int = field(default=START_MS, kw_only=True)
+    hash_last_price: Literal["market", "taker"] = field(default="market", kw_only=True)
+    hash_timing: Literal["early", "late"] = field(default="early", kw_only=True)
+    tick_size: Decimal = field(default=Decimal("0.01"), converter=Decimal, kw_only=True)
+    min_order_size: Decimal | None = field(
+        default=None, converter=attrs.converters.optional(Decimal), kw_only=True
+    )
+    neg_risk: bool | None = field(default=None, kw_only=True)
+    depth: int = field(default=12, kw_only=True)
+
+    now_ms: int = field(init=False)
+    """The exchange's time, milliseconds since 1970."""
+    _random: random.Random = field(init=False, repr=False)
+    _markets: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
+    _by_asset: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
+    _resolved: set[str] = field(init=False, factory=set, repr=False)
+    _open_orders: dict[str, RestingOrder] = field(init=False, factory=dict, repr=False)
+    _pending: list[_Pending] = field(init=False, factory=list, repr=False)
+    _numbers: int = field(init=False, default=0, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.hash_last_price not in ("market", "taker"):
+            raise ValueError(f'hash_last_price is "market" or "taker", not {self.hash_last_price!r}')
+        if self.hash_timing not in ("early", "late"):
+            raise ValueError(f'hash_timing is "early" or "late", not {self.hash_timing!r}')
+        self.now_ms = self.start_ms
+        self._random = random.Random(self.seed)
+        for number in range(1, self.market_count + 1):
+            self._add_market(near_one=number > 1 and number == self.market_count)
+
+    # What there is.
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """Condition ids of the open markets, oldest first."""
+        return tuple(m.condition_id for m in self._open_markets())
+
+    @property
+    def asset_ids(self) -> tuple[str, ...]:
+        """Token ids of the open markets, two by two, oldest market first."""
+        return tuple(asset for m in self._open_markets() for asset in m.asset_ids)
+
+    @property
+    def open_orders(self) -> tuple[OpenOrder, ...]:
+        """Every resting order, oldest first."""
+        return tuple(
+            OpenOrder(o.id, o.asset_id, o.side, o.price, o.remaining, o.own)
+            for o in self._open_orders.values()
+        )
+
+    def market_of(self, asset_id: str) -> str:
+        """The condition id of a token's market; KeyError for an unknown token."""
+        return self._by_asset[asset_id].condition_id
+
+    def hash_parameters(self, asset_id: str) -> tuple[str, bool]:
+        """`min_order_size` and `neg_risk` of a token: what the hash needs and the channel never says."""
+        market = self._by_asset[asset_id]
+        return number_text(market.min_order_size), market.neg_risk
+
+    def snapshot(self, asset_id: str) -> Wire | None:
+        """The `book` event that answers a subscription; None for an unknown or a resolved token."""
+        market = self._by_asset.get(asset_id)
+        if market is None or market.condition_id in self._resolved:
+            return None
+        return market.snapshot(asset_id)
+
+    def book(self, asset_id: str) -> Book:
+        """A token's book now, for assertions: Decimals, best first, `.top`, `.mid`, `.spread`."""
+        market = self._by_asset[asset_id]
+        last = market.last_prices[asset_id]
+        return Book(
+            market=market.condition_id,
+            asset_id=asset_id,
+            timestamp_ms=market.timestamp_ms,
+            hash=market.hash(asset_id),
+            bids=tuple(Level(*level) for level in market.levels(asset_id, Side.BUY)[::-1]),
+            asks=tuple(Level(*level) for level in market.levels(asset_id, Side.SELL)[::-1]),
+            tick_size=market.tick_size,
+            last_trade_price=Decimal(last) if last else None,
+        )
+
+    # What a test author makes happen.
+
+    def place(
+        self,
+        asset_id: str,
+        side: Side | str,
+        price: Number,
+        size: Number,
+        *,
+        own: bool = False,
+        order_type: str = "GTC",
+    ) -> list[Wire]:
+        """Place an order: it matches what it crosses, and the rest of it rests (unless FAK or FOK).
+
+        The events are those of this moment. The prints of its trades and their later statuses come from
+        `step` or `advance` when they are due. The order's id is `open_orders[-1].id` if it rests.
+
+        Args:
+            price: On the market's grid, above 0 and below 1.
+            size: Shares, at least the market's `min_order_size`.
+            own: Whether the user places it.
+            order_type: "GTC", "GTD", "FAK" or "FOK".
+
+        Raises:
+            KeyError: unknown token. ValueError: resolved market, price off the grid, size too small.
+        """
+        market = self._by_asset[asset_id]
+        order = self._new_order(asset_id, Side(side), _decimal(price), _decimal(size), own, order_type)
+        self._check(market, order)
+        return self._submit(market, order)
+
+    def cancel(self, order_id: str, status: str = "CANCELED") -> list[Wire]:
+        """Take a resting order back; KeyError when there is none of that id."""
+        order = self._open_orders[order_id]
+        market = self._by_asset[order.asset_id]
+        tops = self._tops(market)
+        self._touch(market)
+        del self._open_orders[order_id]
+        market.remove(order)
+        events = [market.price_change(order, first=order.asset_id), *self._new_tops(market, tops)]
+        if order.own:
+            events.append(order_event(order, market, "CANCELLATION", status, self.now_ms))
+        return events
+
+    def trade(
+        self,
+        asset_id: str,
+        side: Side | str = Side.BUY,
+        size: Number | None = None,
+        *,
+        own: bool = False,
+        failed: bool = False,
+    ) -> list[Wire]:
+        """Match a market order at once and let time pass until all of it was told.
+
+        Returns the whole life of the trade: price_change, book, book, last_trade_price and, when the user
+        took part, the orders' updates and the trade from MATCHED to its end.
+
+        Args:
+            size: Shares; None: all of the best level.
+            own: Whether the user is the taker.
+            failed: Whether it ends FAILED (after RETRYING) and not CONFIRMED.
+
+        Raises:
+            ValueError: nothing rests on the other side, or the market is resolved.
+        """
+        market, side = self._by_asset[asset_id], Side(side)
+        against = market.levels(asset_id, Side.SELL if side is Side.BUY else Side.BUY)
+        if not against or market.condition_id in self._resolved:
+            raise ValueError(f"nothing to match a {side} of {asset_id} with")
+        amount = against[-1][1] if size is None else _decimal(size)
+        limit = 1 - market.tick_size if side is Side.BUY else market.tick_size
+        order = self._new_order(asset_id, side, limit, amount, own, "FAK")
+        events = self._submit(market, order, failed=failed)
+        return events + self._advance_to(max(p.due_ms for p in self._pending))
+
+    def advance(self, milliseconds: int) -> list[Wire]:
+        """Let time pass and return what fell due: prints, and later statuses of own trades."""
+        return self._advance_to(self.now_ms + milliseconds)
+
+    def change_tick(self, market: str, tick_size: Number) -> list[Wire]:
+        """Give a market another tick: a `tick_size_change` for each of its tokens."""
+        changed, old = self._markets[market], self._markets[market].tick_size
+        changed.tick_size = _decimal(tick_size)
+        return [
+            {
+                "market": market,
+                "asset_id": asset_id,
+                "old_tick_size": number_text(old),
+                "new_tick_size": number_text(changed.tick_size),
+                "timestamp": str(self.now_ms),
+                "event_type": "tick_size_change",
+            }
+            for asset_id in changed.asset_ids
+        ]
+
+    def resolve(self, market: str, winning_asset_id: str | None = None) -> list[Wire]:
+        """Decide a market: own orders are cancelled, its tokens become unknown to new subscriptions.
+
+        Args:
+            market: Condition id.
+            winning_asset_id: One of its two tokens; None: the first.
+        """
+        decided = self._markets[market]
+        winner = decided.asset_ids[0] if winning_asset_id is None else winning_asset_id
+        self._resolved.add(market)
+        orders = list(decided.orders())
+        for order in orders:
+            del self._open_orders[order.id]
+        status = "CANCELED_MARKET_RESOLVED"
+        cancelled = (o for o in orders if o.own)
+        return [
+            *(order_event(o, decided, "CANCELLATION", status, self.now_ms) for o in cancelled),
+            self._resolved_event(decided, winner),
+        ]
+
+    def open_market(self) -> list[Wire]:
+        """Create a market with a seeded book and return its `new_market`."""
+        return [self._new_market_event(self._add_market())]
+
+    # What the seed makes happen.
+
+    def step(self) -> list[Wire]:
+        """One seeded happening: whatever falls due first, else an order, a cancel, a trade, ..."""
+        due_ms = self.now_ms + self._random.choice(_PAUSES_MS)
+        if self._pending and self._pending[0].due_ms <= due_ms:
+            return self._happen_next()
+        self.now_ms = due_ms
+        events: list[Wire] = []
+        while not events:
+            (kind,) = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
+            events = self._seeded(kind)
+        return events
+
+    def steps(self, n: int) -> list[Wire]:
+        """The events of `n` seeded steps."""
+        return [event for _ in range(n) for event in self.step()]
+
+    def _seeded(self, kind: str) -> list[Wire]:
+        markets = self._open_markets()
+        if kind == "new_market" or not markets:
+            return self.open_market()
+        market = self._random.choice(markets)
+        if kind == "match":
+            return self._seeded_match(market)
+        if kind in ("cancel", "own_cancel"):
+            return self._seeded_cancel(market, own=kind == "own_cancel")
+        return self._seeded_quote(market, own=kind == "own")
+
+    def _seeded_quote(self, market: SimulatedMarket, *, own: bool) -> list[Wire]:
+        if sum(1 for _ in market.orders()) > _CROWDED:
+            return self._seeded_cancel(market, own=False)
+        asset_id = self._random.choice(market.asset_ids)
+        side = self._random.choice((Side.BUY, Side.SELL))
+        bid, ask = market.best(asset_id)
+        steps = market.tick_size * self._random.randrange(1, 12)
+        price = ask - steps if side is Side.BUY else bid + steps
+        price -= price % market.tick_size
+        if not 0 < price < 1 or (price >= ask if side is Side.BUY else price <= bid):
+            return []
+        return self.place(asset_id, side, price, self._seeded_size(market), own=own)
+
+    def _seeded_cancel(self, market: SimulatedMarket, *, own: bool) -> list[Wire]:
+        orders = [order for order in market.orders() if order.own == own]
+        if not orders or (not own and len(orders) < self.depth):
+            return []
+        return self.cancel(self._random.choice(orders).id)
+
+    def _seeded_match(self, market: SimulatedMarket) -> list[Wire]:
+        asset_id = self._random.choice(market.asset_ids)
+        side = self._random.choice((Side.BUY, Side.SELL))
+        against = market.levels(asset_id, Side.SELL if side is Side.BUY else Side.BUY)
+        if len(against) < 3:
+            return []
+        price, size = against[-self._random.choice((1, 1, 1, 2))]
+        size = max((size / 2).quantize(Decimal("0.01")), market.min_order_size)
+        own = self._random.random() < 0.15
+        order = self._new_order(asset_id, side, price, size, own, "FAK")
+        return self._submit(market, order, failed=own and self._random.random() < 0.2)
+
+    def _seeded_size(self, market: SimulatedMarket) -> Decimal:
+        return market.min_order_size + Decimal(self._random.randrange(100_000)) / 100
+
+    # One order on its way through the market.
+
+    def _submit(
+        self, market: SimulatedMarket, order: RestingOrder, *, failed: bool = False
+    ) -> list[Wire]:
+        tops = self._tops(market)
+        fills = market.crossing(order)
+        if order.order_type == "FOK" and sum(f.amount for f in fills) < order.size:
+            return self._killed(market, order)
+        if fills or order.order_type not in _NEVER_RESTING:
+            self._touch(market)
+        events = [] if not order.own else [self._order_told(market, order, "PLACEMENT")]
+        trade = self._trade_of(market, order, fills) if fills else None
+        if trade is not None and self.hash_timing == "early":
+            self._set_last_price(trade)
+        events += self._match(market, order, fills)
+        events += self._rest(market, order)
+        if trade is not None:
+            events += [market.refresh(asset) for asset in market.asset_ids]
+        events += self._new_tops(market, tops)
+        if trade is not None:
+            events += self._told_privately(trade)
+            self._schedule(trade, failed=failed)
+        return events + self._finer_tick(market)
+
+    def _match(
+        self, market: SimulatedMarket, order: RestingOrder, fills: list[Fill]
+    ) -> list[Wire]:
+        events = []
+        for number, fill in enumerate(fills):
+            market.take(fill)
+            order.remaining -= fill.amount
+            if not fill.maker.remaining:
+                del self._open_orders[fill.maker.id]
+            last = number + 1 == len(fills)
+            if last or not _same_level(fill.maker, fills[number + 1].maker):
+                events.append(market.price_change(fill.maker, first=order.asset_id))
+        return events
+
+    def _rest(self, market: SimulatedMarket, order: RestingOrder) -> list[Wire]:
+        if not order.remaining or order.order_type in _NEVER_RESTING:
+            return []
+        market.rest(order)
+        self._open_orders[order.id] = order
+        return [market.price_change(order, first=order.asset_id)]
+
+    def _killed(self, market: SimulatedMarket, order: RestingOrder) -> list[Wire]:
+        status = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
+        killed = order_event(order, market, "CANCELLATION", status, self.now_ms)
+        return [{**killed, "size_matched": "", "created_at": ""}] if order.own else []
+
+    def _trade_of(
+        self, market: SimulatedMarket, taker: RestingOrder, fills: list[Fill]
+    ) -> SimulatedTrade:
+        last = fills[-1].maker
+        price = last.price if last.asset_id == taker.asset_id else 1 - last.price
+        trade_id, transaction = self._uuid(), self._hex(64)
+        for order in (taker, *(fill.maker for fill in fills)):
+            order.trade_ids.append(trade_id)
+        return SimulatedTrade(
+            trade_id, market, taker, tuple(fills), price, self.now_ms, transaction
+        )
+
+    def _told_privately(self, trade: SimulatedTrade) -> list[Wire]:
+        if not trade.is_own:
+            return []
+        orders = [o for o in (trade.taker, *(f.maker for f in trade.fills)) if o.own]
+        updates = [self._order_told(trade.market, order, "UPDATE") for order in orders]
+        return [*updates, trade_event(trade, "MATCHED", self.now_ms)]
+
+    def _order_told(self, market: SimulatedMarket, order: RestingOrder, kind: str) -> Wire:
+        status = "LIVE" if order.remaining else "MATCHED"
+        return order_event(order, market, kind, status, self.now_ms)
+
+    def _schedule(self, trade: SimulatedTrade, *, failed: bool) -> None:
+        self._later(self._random.randint(*_PRINT_DELAY_MS), partial(self._print, trade))
+        if not trade.is_own:
+            return
+        for status in ("RETRYING", "FAILED") if failed else ("MINED", "CONFIRMED"):
+            self._later(_SETTLING_MS[status], partial(self._settle, trade, status))
+
+    def _print(self, trade: SimulatedTrade) -> list[Wire]:
+        if self.hash_timing == "late":
+            self._set_last_price(trade)
+        return [print_event(trade, self.now_ms)]
+
+    def _settle(self, trade: SimulatedTrade, status: str) -> list[Wire]:
+        return [trade_event(trade, status, self.now_ms)]
+
+    def _set_last_price(self, trade: SimulatedTrade) -> None:
+        taken = (trade.taker.asset_id,)
+        assets = trade.market.asset_ids if self.hash_last_price == "market" else taken
+        trade.market.last_prices.update(dict.fromkeys(assets, last_price_text(trade.price)))
+
+    # Time.
+
+    def _later(self, milliseconds: int, happen: Callable[[], list[Wire]]) -> None:
+        self._numbers += 1
+        heapq.heappush(self._pending, _Pending(self.now_ms + milliseconds, self._numbers, happen))
+
+    def _happen_next(self) -> list[Wire]:
+        pending = heapq.heappop(self._pending)
+        self.now_ms = max(self.now_ms, pending.due_ms)
+        return pending.happen()
+
+    def _advance_to(self, until_ms: int) -> list[Wire]:
+        events: list[Wire] = []
+        while self._pending and self._pending[0].due_ms <= until_ms:
+            events += self._happen_next()
+        self.now_ms = max(self.now_ms, until_ms)
+        return events
+
+    def _touch(self, market: SimulatedMarket) -> None:
+        market.timestamp_ms = self.now_ms
+
+    # Tops and ticks.
+
+    def _tops(self, market: SimulatedMarket) -> list[tuple[Decimal, Decimal]]:
+        return [market.best(asset_id) for asset_id in market.asset_ids]
+
+    def _new_tops(
+        self, market: SimulatedMarket, before: list[tuple[Decimal, Decimal]]
+    ) -> list[Wire]:
+        return [
+            {
+                "market": market.condition_id,
+                "asset_id": asset_id,
+                "best_bid": number_text(bid),
+                "best_ask": number_text(ask),
+                "spread": number_text(ask - bid),
+                "timestamp": str(self.now_ms),
+                "event_type": "best_bid_ask",
+            }
+            for asset_id, top, (bid, ask) in zip(
+                market.asset_ids, before, self._tops(market), strict=True
+            )
+            if top != (bid, ask)
+        ]
+
+    def _finer_tick(self, market: SimulatedMarket) -> list[Wire]:
+        bid, ask = market.best(market.asset_ids[0])
+        if market.tick_size <= _FINER_TICK or _NEAR_ZERO <= ask and bid <= _NEAR_ONE:
+            return []
+        return self.change_tick(market.condition_id, _FINER_TICK)
+
+    # Making markets and orders.
+
+    def _open_markets(self) -> list[SimulatedMarket]:
+        return [m for m in self._markets.values() if m.condition_id not in self._resolved]
+
+    def _add_market(self, *, near_one: bool = False) -> SimulatedMarket:
+        market = SimulatedMarket(
+            condition_id=self._hex(64),
+            asset_ids=(self._token_id(), self._token_id()),
+            tick_size=self.tick_size,
+            min_order_size=self.min_order_size or Decimal(self._random.choice((5, 1, 15))),
+            neg_risk=self._random.random() < 0.5 if self.neg_risk is None else self.neg_risk,
+            timestamp_ms=self.now_ms,
+            number=len(self._markets) + 1,
+        )
+        self._markets[market.condition_id] = market
+        self._by_asset.update(dict.fromkeys(market.asset_ids, market))
+        self._fill_book(market, Decimal(96 if near_one else self._random.randrange(20, 80)) / 100)
+        return market
+
+    def _fill_book(self, market: SimulatedMarket, middle: Decimal) -> None:
+        for distance in range(1, self.depth + 1):
+            for side, direction in ((Side.BUY, -1), (Side.SELL, 1)):
+                price = middle + direction * distance * market.tick_size
+                price -= price % market.tick_size
+                if 0 < price < 1:
+                    size = self._seeded_size(market)
+                    order = self._new_order(
+                        market.asset_ids[0], side, price, size, own=False, order_type="GTC"
+                    )
+                    market.rest(order)
+                    self._open_orders[order.id] = order
+
+    def _new_order(
+        self,
+        asset_id: str,
+        side: Side,
+        price: Decimal,
+        size: Decimal,
+        own: bool,
+        order_type: str,
+    ) -> RestingOrder:
+        return RestingOrder(
+            id=self._hex(64),
+            asset_id=asset_id,
+            side=side,
+            price=price,
+            size=size,
+            owner=self.api_key if own else self._uuid(),
+            own=own,
+            maker_address=self._hex(40),
+            order_type=order_type,
+            placed_ms=self.now_ms,
+            remaining=size,
+        )
+
+    def _check(self, market: SimulatedMarket, order: RestingOrder) -> None:
+        if market.condition_id in self._resolved:
+            raise ValueError(f"market {market.condition_id} is resolved")
+        if order.price % market.tick_size or not 0 < order.price < 1:
+            raise ValueError(f"price {order.price} is off the grid of {market.tick_size}")
+        if order.size < market.min_order_size:
+            raise ValueError(f"size {order.size} is below the minimum, {market.min_order_size}")
+
+    def _new_market_event(self, market: SimulatedMarket) -> Wire:
+        question = f"Will simulated market {market.number} resolve to Yes?"
+        message = {"id": str(900_000 + market.number), "ticker": market.slug, "slug": market.slug}
+        return {
+            "id": str(market.number),
+            "question": question,
+            "market": market.condition_id,
+            "slug": market.slug,
+            "description": "A market of the simulated exchange.",
+            "assets_ids": list(market.asset_ids),
+            "outcomes": list(market.outcomes),
+            "event_message": {**message, "title": question, "description": ""},
+            "timestamp": str(self.now_ms),
+            "event_type": "new_market",
+            "tags": [],
+            "condition_id": market.condition_id,
+            "active": True,
+            "clob_token_ids": list(market.asset_ids),
+            "sports_market_type": "",
+            "line": "",
+            "game_start_time": "",
+            "order_price_min_tick_size": number_text(market.tick_size),
+            "group_item_title": "",
+            "taker_base_fee": "0",
+            "fees_enabled": False,
+        }
+
+    def _resolved_event(self, market: SimulatedMarket, winner: str) -> Wire:
+        return {
+            "event_type": "market_resolved",
+            "id": str(market.number),
+            "market": market.condition_id,
+            "assets_ids": list(market.asset_ids),
+            "winning_asset_id": winner,
+            "winning_outcome": market.outcome(winner),
+            "timestamp": str(self.now_ms),
+            "tags": [],
+        }
+
+    def _hex(self, digits: int) -> str:
+        return f"0x{self._random.getrandbits(4 * digits):0{digits}x}"
+
+    def _token_id(self) -> str:
+        return str(self._random.randrange(10**76, 10**77))
+
+    def _uuid(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+
+def _same_level(one: RestingOrder, other: RestingOrder) -> bool:
+    if one.asset_id == other.asset_id:
+        return one.price == other.price
+    return one.price == 1 - other.price
+
+
+def _decimal(number: Number) -> Decimal:
+    if isinstance(number, float):
+        raise TypeError("a float has lost digits: pass a str or a Decimal")
+    return Decimal(number)

@@ -1,0 +1,166 @@
+"""Scripted faults: what goes wrong with connections still to come, and with events still to be sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+from attrs import define, field, frozen
+
+from .simulated_market import Wire
+
+_T = TypeVar("_T")
+RunInServer = Callable[[Callable[[], _T]], _T]
+
+BAD_FRAMES: Mapping[str, bytes] = {
+    "masked": b"\x81\x82\x01\x02\x03\x04\x69\x6b",
+    "rsv1": b"\xc1\x02{}",
+    "bad_opcode": b"\x83\x00",
+    "bad_utf8": b"\x81\x02\xc3\x28",
+    "fragmented_ping": b"\x09\x00",
+    "long_ping": b"\x89\x7e\x00\x7e" + bytes(126),
+    "lone_continuation": b"\x80\x02{}",
+    "one_byte_close": b"\x88\x01\x03",
+    "bad_close_code": b"\x88\x02\x03\xed",
+    "huge_length": b"\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xff",
+}
+"""Frames that break RFC 6455, for `FakeServer.send_bytes`."""
+
+
+@frozen
+class ConnectFault:
+    """What happens to one connection instead of being served."""
+
+    kind: Literal["refuse", "hang", "hang_tls", "drip", "reject"]
+    status: int = 0
+    headers: Mapping[str, str] = field(factory=dict)
+    seconds_per_byte: float = 0.0
+
+
+@frozen
+class _DeltaFault:
+    kind: Literal["lose", "double", "delay"]
+    event_type: str
+    nth: int
+    by: int = 0
+
+
+@define(eq=False)
+class Faults:
+    """What shall go wrong next; `FakeServer.faults`. Callable from any thread, at any time.
+
+    Connect faults are used up one by one, in the order they were asked for, by the connections that are
+    accepted from then on; with `times=None` the last one stays until `clear()`.
+
+        server.faults.reject(429, {"Retry-After": "2"}, times=3)
+        server.faults.lose("price_change", nth=2)
+        server.faults.clear()
+
+    What goes wrong with a connection that is open is a method of the server: `disconnect`, `end`,
+    `freeze`, `stop_answering_pings`, `half_open`, `stall`, `flood`, `send_bytes`.
+    """
+
+    _run: RunInServer[Any]
+    _connects: deque[ConnectFault] = field(factory=deque)
+    _standing: ConnectFault | None = None
+    _deltas: list[_DeltaFault] = field(factory=list)
+    _held: list[tuple[int, Wire]] = field(factory=list)
+    _bad_credentials: int = 0
+
+    def refuse(self, times: int | None = 1) -> None:
+        """Accept and reset at once. (`FakeServer.stop_listening` makes connecting itself fail.)"""
+        self._next(ConnectFault("refuse"), times)
+
+    def hang(self, times: int | None = 1) -> None:
+        """Accept TCP and never say anything."""
+        self._next(ConnectFault("hang"), times)
+
+    def hang_in_tls(self, times: int | None = 1) -> None:
+        """Read the client's TLS greeting and never answer it (like `hang` without TLS)."""
+        self._next(ConnectFault("hang_tls"), times)
+
+    def drip(self, seconds_per_byte: float = 0.2, times: int | None = 1) -> None:
+        """Send the handshake's answer byte by byte."""
+        self._next(ConnectFault("drip", seconds_per_byte=seconds_per_byte), times)
+
+    def reject(
+        self, status: int, headers: Mapping[str, str] | None = None, times: int | None = 1
+    ) -> None:
+        """Answer the handshake with an HTTP status, such as 401, 429 with Retry-After, 301 with Location."""
+        self._next(ConnectFault("reject", status=status, headers=dict(headers or {})), times)
+
+    def bad_credentials(self, times: int = 1) -> None:
+        """Treat the next subscriptions of the user channel as wrongly signed: a reset without a text."""
+        self._run(lambda: setattr(self, "_bad_credentials", times))
+
+    def lose(self, event_type: str = "price_change", nth: int = 1) -> None:
+        """Drop the `nth` event of a type from now on, for all connections."""
+        self._next_delta(_DeltaFault("lose", event_type, nth))
+
+    def double(self, event_type: str = "price_change", nth: int = 1) -> None:
+        """Send the `nth` event of a type twice."""
+        self._next_delta(_DeltaFault("double", event_type, nth))
+
+    def delay(self, event_type: str = "price_change", nth: int = 1, by: int = 1) -> None:
+        """Send the `nth` event of a type only after the `by` events that follow it."""
+        self._next_delta(_DeltaFault("delay", event_type, nth, by))
+
+    def clear(self) -> None:
+        """Forget every fault that has not happened yet; what a delay holds back is lost."""
+        self._run(self._forget)
+
+    # Called by the server's thread.
+
+    def take_connect(self) -> ConnectFault | None:
+        """What happens to the connection that was just accepted."""
+        return self._connects.popleft() if self._connects else self._standing
+
+    def take_bad_credentials(self) -> bool:
+        """Whether the present subscription of the user channel is to be refused."""
+        self._bad_credentials -= 1
+        return self._bad_credentials >= 0
+
+    def apply(self, event: Wire) -> list[Wire]:
+        """What is sent in the place of one event."""
+        held, self._held = [(left - 1, late) for left, late in self._held], []
+        self._held = [(left, late) for left, late in held if left > 0]
+        due = [late for left, late in held if left <= 0]
+        return [*self._in_place_of(event), *due]
+
+    def _in_place_of(self, event: Wire) -> list[Wire]:
+        fault = self._take_delta(str(event.get("event_type")))
+        if fault is None:
+            return [event]
+        if fault.kind == "double":
+            return [event, event]
+        if fault.kind == "delay":
+            self._held.append((fault.by, event))
+        return []
+
+    def _take_delta(self, event_type: str) -> _DeltaFault | None:
+        candidates = [fault for fault in self._deltas if fault.event_type == event_type]
+        for fault in candidates:
+            self._deltas.remove(fault)
+            if fault.nth > 1:
+                self._deltas.append(_DeltaFault(fault.kind, event_type, fault.nth - 1, fault.by))
+        return next((fault for fault in candidates if fault.nth == 1), None)
+
+    def _next(self, fault: ConnectFault, times: int | None) -> None:
+        def add() -> None:
+            if times is None:
+                self._standing = fault
+            else:
+                self._connects.extend([fault] * times)
+
+        self._run(add)
+
+    def _next_delta(self, fault: _DeltaFault) -> None:
+        self._run(lambda: self._deltas.append(fault))
+
+    def _forget(self) -> None:
+        self._connects.clear()
+        self._standing = None
+        self._deltas.clear()
+        self._held.clear()
+        self._bad_credentials = 0

@@ -1,0 +1,171 @@
+"""How the two channels answer a client's texts, sans-I/O (PROTOCOL 1.1, 1.2, 2.1 and 3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from polymarket_ws.credentials import Credentials
+
+from .record import ConnectionRecord
+from .simulated_market import Wire
+
+INVALID_OPERATION = "INVALID OPERATION"
+NO_NEW_ASSETS = "NO NEW ASSETS"
+CHANNELS = {"/ws/market": "market", "/ws/user": "user"}
+"""The channel behind each path; any other path is answered with 404."""
+
+USER_EVENTS = frozenset({"order", "trade"})
+_BROADCASTS = frozenset({"new_market", "market_resolved"})
+
+
+@frozen
+class Close:
+    """The server's answer is a close frame."""
+
+    code: int
+    reason: str
+
+
+@frozen
+class Reset:
+    """The server's answer is to drop the TCP connection without a word."""
+
+
+Reply = str | Close | Reset
+"""A text to send, or how to end the connection."""
+
+
+@frozen
+class Manners:
+    """Reads a client's texts into its record and yields what the server says to them."""
+
+    snapshot: Callable[[str], Mapping[str, Any] | None]
+    """The book that answers a subscription; None for an unknown token."""
+    credentials: Credentials | None = field(default=None, repr=False)
+    """Whom the user channel lets in; None: anyone."""
+
+    def receive(self, text: str, record: ConnectionRecord) -> Iterator[Reply]:
+        """Take one text of the client; the record is changed before the first reply is yielded."""
+        if text == "PING":
+            yield from self._ping(record)
+            return
+        message = _json_object(text)
+        if message is None:
+            yield INVALID_OPERATION
+        elif record.channel == "market":
+            yield from self._market(message, record)
+        else:
+            yield from self._user(message, record)
+
+    def _ping(self, record: ConnectionRecord) -> Iterator[Reply]:
+        record.pings += 1
+        if not record.ready:
+            yield Close(1008, "invalid subscription payload")
+        elif record.answers_pings:
+            yield "PONG"
+
+    def _market(self, message: Wire, record: ConnectionRecord) -> Iterator[Reply]:
+        assets = message.get("assets_ids")
+        first = _is_first(message, record)
+        operation = message.get("operation") if record.ready else None
+        if not _is_texts(assets) or not (first or operation in ("subscribe", "unsubscribe")):
+            yield INVALID_OPERATION
+            return
+        if operation == "unsubscribe":
+            record.asset_ids.difference_update(assets)
+            return
+        if "custom_feature_enabled" in message:
+            record.custom_features = bool(message["custom_feature_enabled"])
+        new = [asset for asset in dict.fromkeys(assets) if asset not in record.asset_ids]
+        record.asset_ids.update(new)
+        if not first and not new:
+            yield NO_NEW_ASSETS
+        elif not record.frozen and (not first or message.get("initial_dump", True)):
+            yield snapshot_text([book for book in map(self.snapshot, new) if book])
+        record.ready = True
+
+    def _user(self, message: Wire, record: ConnectionRecord) -> Iterator[Reply]:
+        markets = message.get("markets")
+        if markets is not None and not _is_texts(markets):
+            yield INVALID_OPERATION
+        elif _is_first(message, record):
+            yield from self._admit(message, record)
+        elif not record.ready or markets is None:
+            yield INVALID_OPERATION
+        elif message.get("operation") == "subscribe":
+            record.markets = record.markets if record.markets is None else record.markets | set(markets)
+        elif message.get("operation") == "unsubscribe":
+            record.markets = record.markets if record.markets is None else record.markets - set(markets)
+        else:
+            yield INVALID_OPERATION
+
+    def _admit(self, message: Wire, record: ConnectionRecord) -> Iterator[Reply]:
+        auth = message.get("auth")
+        if not isinstance(auth, dict):
+            yield Reset()
+            return
+        shown = tuple(auth.get(name) for name in ("apiKey", "secret", "passphrase"))
+        if None in shown or (self.credentials and shown != self.credentials.reveal()):
+            yield Reset()
+            return
+        record.markets = set(message["markets"]) if "markets" in message else None
+        record.ready = True
+
+
+def wants(record: ConnectionRecord, event: Mapping[str, Any]) -> bool:
+    """Whether a connection is sent this event."""
+    if not record.ready:
+        return False
+    kind = event.get("event_type")
+    if kind in USER_EVENTS:
+        return record.channel == "user" and _wants_own(record, event, kind)
+    if kind in _BROADCASTS:
+        return record.channel == "market" and record.custom_features
+    assets = assets_of(event)
+    if record.channel != "market" or not (assets & record.asset_ids):
+        return False
+    return kind != "best_bid_ask" or record.custom_features
+
+
+def _wants_own(record: ConnectionRecord, event: Mapping[str, Any], kind: str) -> bool:
+    if not record.markets:  # PROTOCOL 2.1: no key is everything, [] was seen to give orders but no trades
+        return record.markets is None or kind == "order"
+    return event.get("market") in record.markets
+
+
+def assets_of(event: Mapping[str, Any]) -> set[str]:
+    """The tokens that a market event names."""
+    changes = event.get("price_changes") or ()
+    named = [event.get("asset_id"), *(change.get("asset_id") for change in changes)]
+    return {asset for asset in named if asset is not None}
+
+
+def snapshot_text(books: list[Mapping[str, Any]]) -> str:
+    """The array that answers a subscription: compact, with a newline; a bare [] if nothing is known."""
+    return json.dumps(books, separators=(",", ":"), ensure_ascii=False) + ("\n" if books else "")
+
+
+def event_text(event: Mapping[str, Any]) -> str:
+    """A bare event, with the server's odd spacing: after commas but not after colons."""
+    return json.dumps(event, separators=(", ", ":"), ensure_ascii=False)
+
+
+def _is_first(message: Wire, record: ConnectionRecord) -> bool:
+    kind = message.get("type")
+    return not record.ready and isinstance(kind, str) and kind.lower() == record.channel
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _json_object(text: str) -> Wire | None:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None

@@ -1,0 +1,46 @@
+"""What a FakeServer knows of one client's connection."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+
+@define(eq=False)
+class ConnectionRecord:
+    """One accepted connection, for assertions: read it from any thread, write none of it.
+
+    Kept after the connection has ended. The server's thread writes it.
+    """
+
+    number: int
+    """Counts the accepted connections of the server, from 1."""
+    peer_port: int
+    """The client's TCP port."""
+    path: str = ""
+    """Of the HTTP request; "" before there was one."""
+    channel: str = ""
+    """ "market" or "user"; "" before the handshake and for any other path."""
+    headers: dict[str, str] = field(factory=dict, repr=False)
+    """Of the HTTP request, names in lower case."""
+    texts: list[str] = field(factory=list, repr=False)
+    """Texts received from the client, PING included, secrets as they are on the wire."""
+    pings: int = 0
+    """How many of them were PING."""
+    asset_ids: set[str] = field(factory=set, repr=False)
+    """Market channel: what it is subscribed to now, unknown tokens included."""
+    markets: set[str] | None = field(default=None, repr=False)
+    """User channel: its markets; None is all."""
+    custom_features: bool = False
+    """Market channel: whether `custom_feature_enabled` is on."""
+    ready: bool = False
+    """Whether its subscription was accepted."""
+    open: bool = True
+    """Whether the socket is still open on this side."""
+    texts_sent: int = 0
+    """Whole texts handed to the socket so far, PONG and the like included."""
+    close_code: int | None = None
+    """The close code that the client sent; None without one."""
+    frozen: bool = False
+    """No data is sent, PONG is (`FakeServer.freeze`)."""
+    answers_pings: bool = True
+    """Whether PING gets its PONG."""

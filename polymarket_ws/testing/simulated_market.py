@@ -1,0 +1,257 @@
+"""One simulated market: the resting orders of its two mirrored tokens, their books and their hashes.
+
+Everything is kept once, in terms of the first token: a bid of p on the second one is an ask of 1 - p
+on the first (PROTOCOL 1.4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+from attrs import define, field
+
+from polymarket_ws.events import Side
+
+Wire = dict[str, Any]
+"""One event in the wire's shape: what `json.loads` would give."""
+
+_ONE = Decimal(1)
+
+
+def number_text(number: Decimal) -> str:
+    """A number as the exchange prints it: no exponent, no trailing zeros."""
+    return format(number.normalize(), "f") if number else "0"
+
+
+def last_price_text(price: Decimal) -> str:
+    """A last trade price as snapshots and hashes carry it: at least three decimals (PROTOCOL 1.6)."""
+    whole, _, decimals = number_text(price).partition(".")
+    return f"{whole}.{decimals.ljust(3, '0')}"
+
+
+def book_hash(book: Mapping[str, Any], *, min_order_size: str, neg_risk: bool) -> str:
+    """The SHA-1 over a book in the wire's shape, by the recipe of PROTOCOL 1.6.
+
+    Args:
+        book: A `book` event with the strings of the wire, levels worst first, and with `tick_size` and
+            `last_trade_price` present.
+        min_order_size: As REST prints it ("5").
+        neg_risk: Whether the market belongs to a negative-risk event.
+    """
+    hashed = {
+        "market": book["market"],
+        "asset_id": book["asset_id"],
+        "timestamp": book["timestamp"],
+        "hash": "",
+        "bids": book["bids"],
+        "asks": book["asks"],
+        "min_order_size": min_order_size,
+        "tick_size": book["tick_size"],
+        "neg_risk": neg_risk,
+        "last_trade_price": book["last_trade_price"],
+    }
+    text = json.dumps(hashed, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@define(eq=False)
+class RestingOrder:
+    """An order as its owner placed it, and how much of it is left."""
+
+    id: str
+    asset_id: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    """Shares when it was placed."""
+    owner: str
+    """The owner's api key."""
+    own: bool
+    """Whether it belongs to the user whose channel the exchange plays."""
+    maker_address: str
+    order_type: str
+    placed_ms: int
+    remaining: Decimal
+    """Shares not matched yet."""
+    trade_ids: list[str] = field(factory=list)
+
+
+@attrs.frozen
+class Fill:
+    """A part of a resting order that a taker takes."""
+
+    maker: RestingOrder
+    amount: Decimal
+
+
+@define(eq=False)
+class SimulatedMarket:
+    """The book of one market. Made and driven by a SimulatedExchange; no clock, no randomness."""
+
+    condition_id: str
+    asset_ids: tuple[str, str]
+    tick_size: Decimal
+    min_order_size: Decimal
+    neg_risk: bool
+    timestamp_ms: int
+    """When the book last changed."""
+    number: int
+    """Counts the markets of the exchange, from 1."""
+    outcomes: tuple[str, str] = ("Yes", "No")
+    last_prices: dict[str, str] = field(init=False)
+    """By asset: the last trade price that its hash carries now, "" before the first trade."""
+    _orders: dict[bool, dict[Decimal, list[RestingOrder]]] = field(
+        init=False, factory=lambda: {True: {}, False: {}}
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self.last_prices = dict.fromkeys(self.asset_ids, "")
+
+    @property
+    def slug(self) -> str:
+        """The market's name in a URL."""
+        return f"simulated-market-{self.number}"
+
+    def twin(self, asset_id: str) -> str:
+        """The other token of the market."""
+        first, second = self.asset_ids
+        return second if asset_id == first else first
+
+    def outcome(self, asset_id: str) -> str:
+        """What the token pays for."""
+        return self.outcomes[self.asset_ids.index(asset_id)]
+
+    def orders(self) -> Iterator[RestingOrder]:
+        """Every resting order."""
+        for levels in self._orders.values():
+            for queue in levels.values():
+                yield from queue
+
+    def levels(self, asset_id: str, side: Side) -> list[tuple[Decimal, Decimal]]:
+        """Price and size of one token's levels, worst first, as the wire has them."""
+        mirrored = asset_id != self.asset_ids[0]
+        is_bid = (side is Side.BUY) != mirrored
+        sizes = (
+            (_ONE - price if mirrored else price, sum((o.remaining for o in queue), Decimal(0)))
+            for price, queue in self._orders[is_bid].items()
+        )
+        return sorted(sizes, reverse=side is Side.SELL)
+
+    def best(self, asset_id: str) -> tuple[Decimal, Decimal]:
+        """Best bid and ask as the wire writes them: 0 and 1 stand for an empty side."""
+        bid = max(self._orders[True], default=Decimal(0))
+        ask = min(self._orders[False], default=_ONE)
+        return (bid, ask) if asset_id == self.asset_ids[0] else (_ONE - ask, _ONE - bid)
+
+    def snapshot(self, asset_id: str) -> Wire:
+        """The `book` event that answers a subscription."""
+        book = self._hashed_book(asset_id)
+        order = ("market", "asset_id", "timestamp", "hash", "bids", "asks", "tick_size")
+        return {
+            **{name: book[name] for name in order},
+            "event_type": "book",
+            "last_trade_price": book["last_trade_price"],
+        }
+
+    def refresh(self, asset_id: str) -> Wire:
+        """The `book` event that follows a trade: without tick and last price (PROTOCOL 1.3)."""
+        book = self._hashed_book(asset_id)
+        order = ("market", "asset_id", "bids", "asks", "hash", "timestamp")
+        return {**{name: book[name] for name in order}, "event_type": "book"}
+
+    def hash(self, asset_id: str) -> str:
+        """The hash of one token's book as it stands."""
+        return str(self._hashed_book(asset_id)["hash"])
+
+    def crossing(self, taker: RestingOrder) -> list[Fill]:
+        """What a taker would get now, best price first and oldest order first; nothing changes."""
+        taker_bids, limit = self._place_of(taker)
+        levels = self._orders[not taker_bids]
+        left, fills = taker.remaining, []
+        for price in sorted(levels, reverse=not taker_bids):
+            if price > limit if taker_bids else price < limit:
+                break
+            for maker in levels[price]:
+                if left:
+                    fills.append(Fill(maker, min(left, maker.remaining)))
+                    left -= fills[-1].amount
+        return fills
+
+    def take(self, fill: Fill) -> None:
+        """Carry one fill out on the resting side."""
+        fill.maker.remaining -= fill.amount
+        if not fill.maker.remaining:
+            self.remove(fill.maker)
+
+    def rest(self, order: RestingOrder) -> None:
+        """Put an order behind the others of its level."""
+        is_bid, price = self._place_of(order)
+        self._orders[is_bid].setdefault(price, []).append(order)
+
+    def remove(self, order: RestingOrder) -> None:
+        """Take an order out of its level."""
+        is_bid, price = self._place_of(order)
+        queue = self._orders[is_bid][price]
+        queue.remove(order)
+        if not queue:
+            del self._orders[is_bid][price]
+
+    def price_change(self, touched: RestingOrder, *, first: str) -> Wire:
+        """The `price_change` that tells the present size of an order's level, on both tokens.
+
+        Args:
+            touched: The order whose level changed.
+            first: The token that is named first.
+        """
+        changes = [self._level_change(touched, asset) for asset in (first, self.twin(first))]
+        return {
+            "market": self.condition_id,
+            "price_changes": changes,
+            "timestamp": str(self.timestamp_ms),
+            "event_type": "price_change",
+        }
+
+    def _level_change(self, touched: RestingOrder, asset_id: str) -> Wire:
+        is_bid, price = self._place_of(touched)
+        mirrored = asset_id != self.asset_ids[0]
+        size = sum((o.remaining for o in self._orders[is_bid].get(price, ())), Decimal(0))
+        bid, ask = self.best(asset_id)
+        return {
+            "asset_id": asset_id,
+            "price": number_text(_ONE - price if mirrored else price),
+            "size": number_text(size),
+            "side": str(Side.BUY if is_bid != mirrored else Side.SELL),
+            "hash": self.hash(asset_id),
+            "best_bid": number_text(bid),
+            "best_ask": number_text(ask),
+        }
+
+    def _place_of(self, order: RestingOrder) -> tuple[bool, Decimal]:
+        if order.asset_id == self.asset_ids[0]:
+            return order.side is Side.BUY, order.price
+        return order.side is Side.SELL, _ONE - order.price
+
+    def _hashed_book(self, asset_id: str) -> Wire:
+        book: Wire = {
+            "market": self.condition_id,
+            "asset_id": asset_id,
+            "timestamp": str(self.timestamp_ms),
+            "bids": self._level_texts(asset_id, Side.BUY),
+            "asks": self._level_texts(asset_id, Side.SELL),
+            "tick_size": number_text(self.tick_size),
+            "last_trade_price": self.last_prices[asset_id],
+        }
+        minimum = number_text(self.min_order_size)
+        book["hash"] = book_hash(book, min_order_size=minimum, neg_risk=self.neg_risk)
+        return book
+
+    def _level_texts(self, asset_id: str, side: Side) -> list[dict[str, str]]:
+        return [
+            {"price": number_text(price), "size": number_text(size)}
+            for price, size in self.levels(asset_id, side)
+        ]

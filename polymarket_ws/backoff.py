@@ -44,21 +44,30 @@ class Backoff:
         self.failures = 0
         self._refusals = 0
 
-    def fail(self, error: PolymarketWsError, random: float, *, refused: bool = False) -> Verdict:
+    def fail(
+        self,
+        error: PolymarketWsError,
+        random: float,
+        *,
+        was_useful: bool = False,
+        was_refused: bool = False,
+    ) -> Verdict:
         """Judge a failed attempt or a lost connection.
 
         Args:
             error: What happened.
             random: From 0 to 1.
-            refused: The server closed right after the credentials were sent.
+            was_useful: An open connection was lost that had been useful: no failure of ours.
+            was_refused: The server closed right after the credentials were sent.
         """
-        self.failures += 1
-        self._refusals = self._refusals + 1 if refused else 0
+        earlier = self.failures
+        self.failures += not was_useful
+        self._refusals = self._refusals + 1 if was_refused else 0
         fatal = self._fatal(error)
         if fatal is not None:
             return Verdict(None, fatal)
         retry_after = error.retry_after if isinstance(error, ConnectionLost) else None
-        return Verdict(delay(self.failures - 1, self.options, retry_after, random), None)
+        return Verdict(delay(earlier, self.options, retry_after, random), None)
 
     def _fatal(self, error: PolymarketWsError) -> PolymarketWsError | None:
         if isinstance(error, (AuthenticationError, ConfigurationError)):

@@ -217,9 +217,7 @@ def _entries(element: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, A
 def _steps(element: dict[str, Any], key: str) -> list[tuple[str, Any]]:
     entries = element[key]
     if entries.__class__ is not list:
-        flaw = ShapeError(expected("an array", entries))
-        flaw.put_under(f".{key}")
-        raise flaw
+        raise ShapeError(expected("an array", entries), path=f".{key}")
     return [(f".{key}[{index}]", entry) for index, entry in enumerate(entries)]
 
 
@@ -339,9 +337,11 @@ def _arguments_reader(fields: list[_Field], *more_keys: str) -> Callable[[Any], 
                     key, value = _elsewhere(data, key)
                     if value is None and not required:
                         continue
+                    if key not in data:
+                        raise ShapeError("missing")
                 arguments[name] = read(value)
         except ShapeError as flaw:
-            flaw.put_under(f".{key}", is_missing=key not in data)
+            flaw.put_under(f".{key}")
             raise
         if not data.keys() <= known:
             arguments["extra"] = {k: v for k, v in data.items() if k not in known}

@@ -80,6 +80,7 @@ class Connection:
         self._backoff = Backoff(options)
         self._tally = Tally()
         self._generation = 0
+        self._attempts = 0  # since it was last open
         self._lost_at: float | None = None
         # At most one of these three is set: connecting, open, or waiting for the next attempt.
         self._connecting: Connecting | None = None
@@ -88,6 +89,7 @@ class Connection:
         self._session: Session | None = None
         self._retry_at: float | None = None
         self._blocked_since: float | None = None
+        self._handed_over = 0  # messages of this session whose events are queued
         self._closed = False
         self.last_error: str | None = None
         """What the newest failed attempt or lost connection said; None since the last success."""
@@ -142,6 +144,7 @@ class Connection:
                     return
                 items = self._session.receive(data, now, time.time_ns())
                 self._owner.deliver(items)
+                self._handed_over = self._session.messages
                 if self._session.ended is not None:
                     return
         except ConnectionLost as error:
@@ -163,15 +166,15 @@ class Connection:
 
     def stats(self, now: float) -> ConnectionStats:
         """What it counted. Any thread: each figure is read once."""
-        session, link, last_data_at = self._session, self._link, self._tally.last_data_at
+        link, last_data_at = self._link, self._tally.last_data_at
         return ConnectionStats(
             connection=self.name,
             channel=self._channel.name,
             state=self._state(),
             generation=self._generation,
-            attempt=self._backoff.failures,
+            attempt=self._attempts,
             local_port=link.local_port if link is not None else 0,
-            messages=session.messages if session is not None else 0,
+            messages=self._handed_over,
             total_messages=self._tally.messages,
             total_bytes=self._tally.received_bytes,
             last_data_age=None if last_data_at is None else max(0.0, now - last_data_at),
@@ -193,11 +196,12 @@ class Connection:
 
     def _connect(self, now: float) -> None:
         self._retry_at = None
+        self._attempts += 1
         attempt = Attempt(self._channel.url, self._options, self._ssl_context)
         self._connecting = Connecting(self.name, attempt, self._owner.wake)
         self._deadline_of_attempt = now + self._options.connect_timeout + _DNS_GRACE
         self.connectors.add(self._connecting)
-        logger.debug("%s: connecting, attempt %d", self.name, self._backoff.failures + 1)
+        logger.debug("%s: connecting, attempt %d", self.name, self._attempts)
         self._connecting.start()
 
     def _turn_connecting(self, connecting: Connecting, now: float) -> None:
@@ -216,6 +220,7 @@ class Connection:
 
     def _open(self, link: Link, now: float) -> None:
         self._link = link
+        self._handed_over = 0
         self.last_error = None
         self._selector.register(link, selectors.EVENT_READ, self)
         self._generation += 1
@@ -230,10 +235,11 @@ class Connection:
             connection=self.name,
             generation=self._generation,
             reconnected=self._generation > 1,
-            attempt=self._backoff.failures + 1,
+            attempt=self._attempts,
             downtime=None if self._lost_at is None else now - self._lost_at,
             received_at_ns=time.time_ns(),
         )
+        self._attempts = 0
         logger.info("%s: connected (generation %d)", self.name, self._generation)
         self._owner.deliver([connected])
 
@@ -280,11 +286,16 @@ class Connection:
             self._selector.modify(link, events, self)
 
     def _lose(self, error: ConnectionLost | ProtocolError, now: float) -> None:
-        refused = self._session is not None and self._session.was_refused(now)
+        session = self._session
         self._close_link()
         self._lost_at = now
         stale = self._channel.lose("disconnect")
-        verdict = self._backoff.fail(error, random.random(), refused=refused)
+        verdict = self._backoff.fail(
+            error,
+            random.random(),
+            was_useful=session is not None and session.useful,
+            was_refused=session is not None and session.was_refused(now),
+        )
         self._owner.deliver([*stale, self._disconnected(error, verdict, attempt=0)])
         self._follow(verdict, error, now)
 
@@ -292,8 +303,7 @@ class Connection:
         if self._lost_at is None:
             self._lost_at = now
         verdict = self._backoff.fail(error, random.random())
-        attempt = self._backoff.failures
-        self._owner.deliver([self._disconnected(error, verdict, attempt=attempt)])
+        self._owner.deliver([self._disconnected(error, verdict, attempt=self._attempts)])
         self._follow(verdict, error, now)
 
     def _follow(self, verdict: Verdict, error: PolymarketWsError, now: float) -> None:

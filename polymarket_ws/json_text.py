@@ -23,17 +23,15 @@ class ShapeError(Exception):
         index: The character of the text at which the trouble begins, if it is no JSON.
     """
 
-    def __init__(self, reason: str, *, index: int = 0) -> None:
+    def __init__(self, reason: str, *, path: str = "", index: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.path = ""
+        self.path = path
         self.index = index
 
-    def put_under(self, step: str, *, is_missing: bool = False) -> None:
+    def put_under(self, step: str) -> None:
         """Lengthen the path at its front, as the error rises from the inside out."""
         self.path = step + self.path
-        if is_missing:
-            self.reason = "missing"
 
 
 class _OddNumber(str):

@@ -32,5 +32,7 @@ def polymarket_server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
     from .testing import FakeServer  # noqa: PLC0415 - every pytest run imports this module
 
     marker = request.node.get_closest_marker("polymarket_server")
-    with FakeServer(*(marker.args if marker else ()), **(marker.kwargs if marker else {})) as server:
+    with FakeServer(
+        *(marker.args if marker else ()), **(marker.kwargs if marker else {})
+    ) as server:
         yield server

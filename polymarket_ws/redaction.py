@@ -6,9 +6,10 @@ import re
 
 from .errors import EXCERPT_CHARS
 
+# A value that is no plain string or number is masked to the end: safe beats exact.
 _SECRET = re.compile(
     r"""(\\*["'])(api_?key|secret|passphrase|key|\w*owner)\1\s*:\s*"""
-    r"""(?:\\*["'](?:[^"'\\]|\\.)*(?:["']|\\?$)|[^\s,}\]]+)""",
+    r"""(?:(["'])(?:[^\\]|\\.)*?(?:\3|\\?\Z)|[\\\[{].*|[^\s,}\]]+)""",
     re.IGNORECASE | re.DOTALL,
 )
 

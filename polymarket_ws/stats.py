@@ -22,7 +22,7 @@ class ConnectionStats:
     generation: int
     """How many connections this one name has had; 0 before the first."""
     attempt: int
-    """Failed attempts in a row since the last useful connection."""
+    """Attempts since it was last open, the present one included; 0 while open."""
     local_port: int
     """TCP port on this side; 0 while not open."""
     messages: int

@@ -165,11 +165,13 @@ def _read_level(value: Any) -> Level:
     data = read_object(value)
     key = "price"
     try:
-        price = read_number(data.get(key))
+        price = read_number(data[key])
         key = "size"
-        return Level(price, read_number(data.get(key)))
+        return Level(price, read_number(data[key]))
+    except KeyError:
+        raise ShapeError("missing", path=f".{key}") from None
     except ShapeError as flaw:
-        flaw.put_under(f".{key}", is_missing=key not in data)
+        flaw.put_under(f".{key}")
         raise
 
 

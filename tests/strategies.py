@@ -34,9 +34,7 @@ word_lists = st.lists(words, max_size=3).map(tuple)
 def levels(*, highest_first: bool) -> st.SearchStrategy[tuple[Level, ...]]:
     """One side of a book, best first."""
     side = st.dictionaries(prices, sizes, max_size=6)
-    return side.map(
-        lambda d: tuple(Level(p, d[p]) for p in sorted(d, reverse=highest_first))
-    )
+    return side.map(lambda d: tuple(Level(p, d[p]) for p in sorted(d, reverse=highest_first)))
 
 
 def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +19,6 @@ from polymarket_ws.books import Change, Changes, Snapshot
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, Event, Level, PriceChange, Side, Unknown
-
-import strategies
 
 OWN_FRAMES = Path(__file__).parent / "frames"
 KINDS = {
@@ -52,34 +51,41 @@ RECORDED = {
 
 
 def own_frame(name: str) -> str:
+    """The text of a frame in tests/frames."""
     return (OWN_FRAMES / f"{name}.json").read_text(encoding="utf-8")
 
 
 def own_object(name: str) -> dict[str, Any]:
+    """The (first) JSON object of a frame in tests/frames."""
     parsed = json.loads(own_frame(name))
     element: dict[str, Any] = parsed[0] if isinstance(parsed, list) else parsed
     return element
 
 
 def decode_all(message: object, channel: str = "market") -> list[Decoded | DecodeError]:
+    """Decode a text, or anything that JSON can write."""
     return decode(message if isinstance(message, str) else json.dumps(message), channel, 7)
 
 
 def events_of(message: object, channel: str = "market") -> list[Event]:
+    """Decode and return the events alone."""
     return [item.event for item in decode_all(message, channel) if isinstance(item, Decoded)]
 
 
 def errors_of(message: object, channel: str = "market") -> list[DecodeError]:
+    """Decode and return the errors alone."""
     return [item for item in decode_all(message, channel) if isinstance(item, DecodeError)]
 
 
 def the_event(message: object, channel: str = "market") -> Any:
+    """Decode what holds one event and no error."""
     (decoded,) = decode_all(message, channel)
     assert isinstance(decoded, Decoded), decoded
     return decoded.event
 
 
 def the_error(message: object, channel: str = "market") -> DecodeError:
+    """Decode what holds one error and no event."""
     (error,) = decode_all(message, channel)
     assert isinstance(error, DecodeError), error
     return error
@@ -419,17 +425,14 @@ class TestPriceChange:
             ("price_change", {"timestamp": None}, "$.timestamp"),
             ("price_change_2025", {"changes": [{"side": "BUY"}]}, "$.changes[0].price"),
             ("price_change_2025", {"changes": ["x"]}, "$.changes[0]"),
-            ("price_change_2025", {"market": 1.5e-99}, "$.market"),
+            ("price_change_2025", {"market": []}, "$.market"),
             ("price_change_2024", {"size": "much"}, "$.size"),
             ("price_change_2024", {"asset_id": None}, "$.asset_id"),
         ],
     )
     def test_paths(self, name: str, change: dict[str, Any], path: str) -> None:
         """The error's path is that of the message as it came, whatever its era."""
-        message = {**own_object(name), **change}
-        if name == "price_change_2025" and "market" in change:
-            message["market"] = []
-        error = the_error(message)
+        error = the_error({**own_object(name), **change})
         assert (path, "price_change") == (error.path, error.event_type)
 
     def test_bad_entry_costs_itself(self) -> None:
@@ -561,18 +564,15 @@ class TestTolerance:
         assert (Side.BUY, 1, Decimal(3)) == (twin.side, twin.outcome_index, twin.matched_amount)
         message["maker_orders"][1]["price"] = None
         error = the_error(message, "user")
-        assert ("$.maker_orders[1].price", 'expected a number, not null') == (
+        assert ("$.maker_orders[1].price", "expected a number, not null") == (
             error.path,
             error.reason,
         )
 
     def test_secrets_in_errors(self) -> None:
         """An error's sentence shows no API key."""
-        message = {"owner": "b7f1-key", "auth": {"secret": "s3cret"}, **own_object("order")}
-        message = {"price": None, "owner": "b7f1-key", "auth": {"secret": "s3cret"}} | {
-            k: v for k, v in message.items() if k not in ("price", "owner", "auth")
-        }
-        error = the_error(message, "user")
+        first = {"price": None, "owner": "b7f1-key", "auth": {"secret": "s3cret"}}
+        error = the_error(first | {**own_object("order"), **first}, "user")
         assert "b7f1-key" not in str(error)
         assert "s3cret" not in str(error)
         assert '"owner":"***"' in error.excerpt

@@ -306,9 +306,10 @@ def test_the_oracle_agrees_on_valid_streams(stream: bytes) -> None:
 def test_the_oracle_agrees_on_any_stream(stream: bytes) -> None:
     """wsproto and this parser refuse the same streams, after the same messages, but for four cases.
 
-    wsproto knows no limits (1009). It judges the text of a fragmented message before its end, so that a
-    control frame behind the bad fragment is still seen here and not there. It gives 1007 to a close
-    reason that is not UTF-8 (here 1002: it is no message). It refuses close code 1014, registered later.
+    wsproto knows no limits (1009). It judges the text of a fragmented message before its end, so
+    that a control frame behind the bad fragment is still seen here and not there. It gives 1007 to
+    a close reason that is not UTF-8 (here 1002: it is no message). It may refuse close codes that
+    were registered after RFC 6455.
     """
     ours = parse(stream + FILLER)
     theirs, refused = ask_oracle(stream + FILLER)

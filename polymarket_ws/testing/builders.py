@@ -323,9 +323,7 @@ def make_trade(
     )
 
 
-def _levels(
-    pairs: Sequence[tuple[Number, Number]], *, best_is_highest: bool
-) -> tuple[Level, ...]:
+def _levels(pairs: Sequence[tuple[Number, Number]], *, best_is_highest: bool) -> tuple[Level, ...]:
     levels = (Level(_number(price), _number(size)) for price, size in pairs)
     return tuple(sorted(levels, key=lambda level: level.price, reverse=best_is_highest))
 

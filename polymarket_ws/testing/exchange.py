@@ -121,7 +121,9 @@ class SimulatedExchange:
 
     def __attrs_post_init__(self) -> None:
         if self.hash_last_price not in ("market", "taker"):
-            raise ValueError(f'hash_last_price is "market" or "taker", not {self.hash_last_price!r}')
+            raise ValueError(
+                f'hash_last_price is "market" or "taker", not {self.hash_last_price!r}'
+            )
         if self.hash_timing not in ("early", "late"):
             raise ValueError(f'hash_timing is "early" or "late", not {self.hash_timing!r}')
         self.now_ms = self.start_ms
@@ -174,8 +176,8 @@ class SimulatedExchange:
             asset_id=asset_id,
             timestamp_ms=market.timestamp_ms,
             hash=market.hash(asset_id),
-            bids=tuple(Level(*level) for level in market.levels(asset_id, Side.BUY)[::-1]),
-            asks=tuple(Level(*level) for level in market.levels(asset_id, Side.SELL)[::-1]),
+            bids=_best_first(market.levels(asset_id, Side.BUY)),
+            asks=_best_first(market.levels(asset_id, Side.SELL)),
             tick_size=market.tick_size,
             last_trade_price=Decimal(last) if last else None,
         )
@@ -207,7 +209,9 @@ class SimulatedExchange:
             KeyError: unknown token. ValueError: resolved market, price off the grid, size too small.
         """
         market = self._by_asset[asset_id]
-        order = self._new_order(asset_id, Side(side), _decimal(price), _decimal(size), own, order_type)
+        order = self._new_order(
+            asset_id, Side(side), _decimal(price), _decimal(size), own, order_type
+        )
         self._check(market, order)
         return self._submit(market, order)
 
@@ -388,9 +392,7 @@ class SimulatedExchange:
             self._schedule(trade, failed=failed)
         return events + self._finer_tick(market)
 
-    def _match(
-        self, market: SimulatedMarket, order: RestingOrder, fills: list[Fill]
-    ) -> list[Wire]:
+    def _match(self, market: SimulatedMarket, order: RestingOrder, fills: list[Fill]) -> list[Wire]:
         events = []
         for number, fill in enumerate(fills):
             market.take(fill)
@@ -619,6 +621,12 @@ class SimulatedExchange:
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+
+def _best_first(levels: list[tuple[Decimal, Decimal]]) -> tuple[Level, ...]:
+    # Through the wire's text, so that a Decimal prints as the wire does: 0.5, not 0.50.
+    texts = ((number_text(price), number_text(size)) for price, size in reversed(levels))
+    return tuple(Level(Decimal(price), Decimal(size)) for price, size in texts)
 
 
 def _same_level(one: RestingOrder, other: RestingOrder) -> bool:

@@ -8,7 +8,7 @@ import selectors
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -37,6 +37,8 @@ class Link:
 
     sock: socket.socket
     record: ConnectionRecord
+    before_close: Callable[[Link], None]
+    """Lets the selector forget the descriptor, whose number the next socket may get."""
     fault: ConnectFault | None = None
     wake_at: float | None = None
     """When it wants `flush` although its socket has nothing to say."""
@@ -57,6 +59,7 @@ class Link:
         cls,
         sock: socket.socket,
         record: ConnectionRecord,
+        before_close: Callable[[Link], None],
         fault: ConnectFault | None,
         tls: ssl.SSLContext | None,
     ) -> Link:
@@ -64,9 +67,9 @@ class Link:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None or (fault and fault.kind in ("refuse", "hang", "hang_tls")):
-            return cls(sock, record, fault)
+            return cls(sock, record, before_close, fault)
         wrapped = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return cls(wrapped, record, fault, shaking=True)
+        return cls(wrapped, record, before_close, fault, shaking=True)
 
     @property
     def is_open(self) -> bool:
@@ -147,6 +150,8 @@ class Link:
 
     def close(self) -> None:
         """Close the socket."""
+        if self.record.open:
+            self.before_close(self)
         self.record.open = False
         self.wake_at = None
         self._flood = None
@@ -214,7 +219,9 @@ class Link:
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         if frame.opcode is Opcode.CLOSE:
-            self.record.close_code = self._protocol.close_rcvd.code if self._protocol.close_rcvd else None
+            self.record.close_code = (
+                self._protocol.close_rcvd.code if self._protocol.close_rcvd else None
+            )
         if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             return
         self._fragments.append(bytes(frame.data))

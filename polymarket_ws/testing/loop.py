@@ -181,7 +181,7 @@ class ServerLoop:
                 return
             fault = self.faults.take_connect()
             record = ConnectionRecord(len(self.records) + 1, address[1])
-            link = Link.accept(sock, record, fault, self.tls)
+            link = Link.accept(sock, record, self._unwatch, fault, self.tls)
             self.records.append(record)
             if fault and fault.kind == "refuse":
                 link.reset()
@@ -199,6 +199,11 @@ class ServerLoop:
             self._selector.unregister(link.sock)
         elif registered.events != interest:
             self._selector.modify(link.sock, interest, link)
+
+    def _unwatch(self, link: Link) -> None:
+        assert self._selector is not None
+        if link.sock in self._selector.get_map():
+            self._selector.unregister(link.sock)
 
     def _forget_closed(self) -> None:
         self.links[:] = [link for link in self.links if link.record.open]

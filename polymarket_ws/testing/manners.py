@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
 
 from attrs import field, frozen
 
@@ -97,9 +97,13 @@ class Manners:
         elif not record.ready or markets is None:
             yield INVALID_OPERATION
         elif message.get("operation") == "subscribe":
-            record.markets = record.markets if record.markets is None else record.markets | set(markets)
+            record.markets = (
+                record.markets if record.markets is None else record.markets | set(markets)
+            )
         elif message.get("operation") == "unsubscribe":
-            record.markets = record.markets if record.markets is None else record.markets - set(markets)
+            record.markets = (
+                record.markets if record.markets is None else record.markets - set(markets)
+            )
         else:
             yield INVALID_OPERATION
 
@@ -132,7 +136,9 @@ def wants(record: ConnectionRecord, event: Mapping[str, Any]) -> bool:
 
 
 def _wants_own(record: ConnectionRecord, event: Mapping[str, Any], kind: str) -> bool:
-    if not record.markets:  # PROTOCOL 2.1: no key is everything, [] was seen to give orders but no trades
+    if (
+        not record.markets
+    ):  # PROTOCOL 2.1: no key is everything, [] was seen to give orders but no trades
         return record.markets is None or kind == "order"
     return event.get("market") in record.markets
 
@@ -144,7 +150,7 @@ def assets_of(event: Mapping[str, Any]) -> set[str]:
     return {asset for asset in named if asset is not None}
 
 
-def snapshot_text(books: list[Mapping[str, Any]]) -> str:
+def snapshot_text(books: Sequence[Mapping[str, Any]]) -> str:
     """The array that answers a subscription: compact, with a newline; a bare [] if nothing is known."""
     return json.dumps(books, separators=(",", ":"), ensure_ascii=False) + ("\n" if books else "")
 
@@ -159,7 +165,7 @@ def _is_first(message: Wire, record: ConnectionRecord) -> bool:
     return not record.ready and isinstance(kind, str) and kind.lower() == record.channel
 
 
-def _is_texts(value: object) -> bool:
+def _is_texts(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -82,7 +83,10 @@ class FakeServer:
         self.exchange = exchange
         self._snapshots = Snapshots()
         self._manners = Manners(self._snapshot, credentials)
-        self._server_tls, self._client_tls = loopback_contexts() if tls else (None, None)
+        self._server_tls: ssl.SSLContext | None = None
+        self._client_tls: ssl.SSLContext | None = None
+        if tls:
+            self._server_tls, self._client_tls = loopback_contexts()
         self.faults = Faults(lambda function: self._loop.call(function))
         self._loop = ServerLoop(self.faults, self._receive, self._tick, self._server_tls)
         self._step_seconds: float | None = None
@@ -168,9 +172,7 @@ class FakeServer:
         wires = [_to_wire(event) for event in events]
         self._loop.call(lambda: self._publish(wires))
 
-    def play(
-        self, act: int | Callable[[SimulatedExchange], list[Wire]] = 1
-    ) -> list[Wire]:
+    def play(self, act: int | Callable[[SimulatedExchange], list[Wire]] = 1) -> list[Wire]:
         """Let the exchange act, in the server's thread, and send what came of it.
 
             server.play(100)                                        # seeded steps

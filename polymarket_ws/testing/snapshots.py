@@ -38,7 +38,7 @@ class Snapshots:
         kind = event.get("event_type")
         if kind == "book" and "asset_id" in event:
             kept = self._books.get(event["asset_id"], {})
-            lasting = {k: kept[k] for k in ("tick_size", "last_trade_price") if k in kept}
+            lasting: Wire = {k: kept[k] for k in ("tick_size", "last_trade_price") if k in kept}
             self._books[event["asset_id"]] = {**lasting, **event}
         elif kind == "price_change":
             for change in event.get("price_changes", ()):
@@ -51,7 +51,9 @@ class Snapshots:
         side = _SIDES.get(change.get("side", ""))
         if book is None or side is None:
             return
-        levels = [level for level in book[side] if Decimal(level["price"]) != Decimal(change["price"])]
+        levels = [
+            level for level in book[side] if Decimal(level["price"]) != Decimal(change["price"])
+        ]
         if Decimal(change["size"]):
             levels.append({"price": change["price"], "size": change["size"]})
         levels.sort(key=lambda level: Decimal(level["price"]), reverse=side == "asks")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TypeVar
 
 from attrs import define, field
@@ -19,16 +20,18 @@ _V = TypeVar("_V", bound=Order | Trade)
 
 @define(eq=False)
 class Account:
-    """What the user channel told in one run. Written by its shard's thread; the mappings are read from any."""
+    """What the user channel told in one run. Written by its shard's thread, read from any."""
 
-    orders: dict[str, Order] = field(factory=dict)
-    trades: dict[str, Trade] = field(factory=dict)
+    orders: OrderedDict[str, Order] = field(factory=OrderedDict)
+    """The latest of each by id, the one told last at the end."""
+    trades: OrderedDict[str, Trade] = field(factory=OrderedDict)
+    """The same."""
     duplicates: int = 0
     """Trades whose (id, status) had been told before."""
     _told: dict[tuple[str, str], None] = field(factory=dict)
 
     def apply(self, event: Event) -> bool:
-        """Take an order or a trade; False when it was told before and is not to be delivered again."""
+        """Take an order or a trade; False when it was told before: not to be delivered."""
         if isinstance(event, Order):
             _keep(self.orders, event.id, event)
         elif isinstance(event, Trade):
@@ -55,10 +58,10 @@ def _is_open(value: Order | Trade) -> bool:
     return value.type != "CANCELLATION" and (value.status or "LIVE") in _OPEN_ORDERS
 
 
-def _keep(values: dict[str, _V], id_: str, value: _V) -> None:
+def _keep(values: OrderedDict[str, _V], id_: str, value: _V) -> None:
     """Store the value; beyond KEPT the one that ended longest ago goes. Open ones always stay."""
-    values.pop(id_, None)
     values[id_] = value
+    values.move_to_end(id_)  # and never out of it for a moment: other threads look it up meanwhile
     if len(values) <= KEPT:
         return
     oldest = next((i for i, v in values.items() if not _is_open(v)), None)
@@ -69,10 +72,10 @@ def _keep(values: dict[str, _V], id_: str, value: _V) -> None:
 class Latest(Mapping[str, _V]):
     """A read-only view, id -> latest value, that may be used from any thread.
 
-    Iterating goes over a copy of the ids, so it is safe while new ones arrive.
+    Iterating goes over a copy, so it is safe while new ones arrive and the oldest go.
     """
 
-    def __init__(self, values: dict[str, _V]) -> None:
+    def __init__(self, values: OrderedDict[str, _V]) -> None:
         self._values = values
 
     def __getitem__(self, id_: str) -> _V:
@@ -83,6 +86,12 @@ class Latest(Mapping[str, _V]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def values(self) -> ValuesView[_V]:
+        return self._values.copy().values()
+
+    def items(self) -> ItemsView[str, _V]:
+        return self._values.copy().items()
 
     def __repr__(self) -> str:
         return f"<{len(self)} latest>"

@@ -14,12 +14,12 @@ from .errors import (
 from .options import Options
 
 MAX_RETRY_AFTER = 300.0  # seconds: a server that asks for more is asked again after this
-REFUSALS = 3  # closes right after the credentials: one may be a restart of the server, three are an answer
+REFUSALS = 3  # closes right after the credentials: one may be a restart, three are an answer
 
 
 @frozen
 class Verdict:
-    """What follows a failure: `delay` seconds, then another attempt; or the end of the run, by `fatal`."""
+    """What follows a failure: `delay` seconds and another attempt; or the run's end, by `fatal`."""
 
     delay: float | None
     fatal: PolymarketWsError | None
@@ -36,7 +36,7 @@ class Backoff:
     _was_open: bool = False
 
     def succeed(self) -> None:
-        """The connection was opened. Only `reset` forgets failures: a server may accept and close for ever."""
+        """The connection was opened. Failures stay known: some servers accept and close."""
         self._was_open = True
 
     def reset(self) -> None:
@@ -89,8 +89,8 @@ class Backoff:
 def delay(failures: int, options: Options, retry_after: float | None, random: float) -> float:
     """Seconds to wait after `failures` earlier failures in a row: full jitter.
 
-    `random * min(cap, base * 2**failures)`, never less than what the server asked for. Full jitter spreads
-    the clients that one outage cut off
+    `random * min(cap, base * 2**failures)`, never less than what the server asked for. Full jitter
+    spreads the clients that one outage cut off
     (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     """
     bound = min(options.backoff_cap, options.backoff_base * 2.0 ** min(failures, 64))

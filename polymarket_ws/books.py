@@ -62,7 +62,7 @@ class Top:
     ask: Level | None
     """Best ask; None when there is none."""
     timestamp_ms: int
-    """The server's time of the last change, in milliseconds since 1970; 0 before the first snapshot."""
+    """The server's time of the last change, in ms since 1970; 0 before the first snapshot."""
     valid: bool
     """True while the book is live: fed by an open connection, with its snapshot received."""
     integrity: str
@@ -73,7 +73,7 @@ _prices: dict[str, Decimal] = {}
 
 
 def _price(text: str) -> Decimal:
-    """The price as a number, interned: prices lie on a grid, so few texts make up most of a stream."""
+    """The price as a number, interned: on its grid few texts make up most of a stream."""
     try:
         return _prices[text]
     except KeyError:
@@ -120,20 +120,23 @@ class _Published(NamedTuple):
     integrity: str
 
 
+_EMPTY = _Published(None, None, 0, "no_snapshot", "unverified")
+
+
 @define(eq=False)
 class BookCore:
-    """One asset's book in one run. Written by one shard's thread under `lock`, read from any thread."""
+    """One asset's book in one run. Written by one shard's thread, read from any thread."""
 
     asset_id: str
-    published: _Published = _Published(None, None, 0, "no_snapshot", "unverified")
+    published: _Published = _EMPTY
     market: str = ""
     tick_size: Decimal | None = None
     last_trade_price: Decimal | None = None
     received_at: float | None = None
     """Monotonic seconds at which something for this book last arrived."""
     lock: threading.Lock = field(factory=threading.Lock)
-    """Guards the sides, the hash and the fields above while they change; held for one message, never
-    while anything else is called."""
+    """Guards the sides with their hash, and `published`, while they change; held for one message,
+    never while anything else is called. The fields above are each one value, replaced whole."""
     _bids: _Side = field(factory=_Side)
     _asks: _Side = field(factory=_Side)
     _hash: str | None = None
@@ -154,8 +157,8 @@ class BookCore:
     def replace(self, snapshot: Snapshot) -> None:
         """Take a whole book, then the held changes that it does not contain yet.
 
-        Only a snapshot that answers a subscription carries tick_size (PROTOCOL 1.3). A refresh may overtake
-        that answer; what is held then stays held, since the answer may be the older one of the two.
+        Only a snapshot that answers a subscription carries tick_size (PROTOCOL 1.3). A refresh may
+        overtake that answer; what is held then stays held, since the answer may be the older one.
         """
         with self.lock:
             self.market = snapshot.market
@@ -183,11 +186,18 @@ class BookCore:
         return newer[-1][0] if newer else snapshot.timestamp_ms
 
     def hold(self, timestamp_ms: int, changes: Iterable[Change]) -> int:
-        """Keep changes for the awaited snapshot; returns how many had to be given up."""
+        """Keep changes for the awaited snapshot; returns how many had to be given up.
+
+        None of a live book's: a refresh overtook the answer, which after so many will not come.
+        """
         if not self._awaited:
             return 0
         self._held.extend((timestamp_ms, change) for change in changes)
         surplus = max(0, len(self._held) - HELD_LIMIT)
+        if surplus and self.valid:
+            self._awaited = False
+            self._held.clear()
+            return 0
         for _ in range(surplus):
             self._held.popleft()
         return surplus
@@ -206,7 +216,7 @@ class BookCore:
         return True
 
     def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:
-        """Stop being served as live; False when it was not. The levels stay, for whoever wants them."""
+        """Stop being served as live; False when it was not. The levels stay, to be looked at."""
         with self.lock:
             was_live = self.valid
             if for_good:
@@ -247,7 +257,7 @@ class BookCore:
 
 
 def _same_price(ours: tuple[str, str] | None, theirs: str | None, empty: str) -> bool:
-    """Whether the best price is the server's; it writes `empty` for an empty side, "" or nothing at will."""
+    """Whether the best price is the server's, which writes `empty` or nothing for an empty side."""
     if not theirs:
         return True
     price = ours[0] if ours else empty
@@ -260,7 +270,7 @@ def _level(text: tuple[str, str]) -> Level:
 
 @define(eq=False)
 class Books:
-    """The cores of one shard, by asset: where its messages are applied. Used by that shard's thread alone.
+    """The cores of one shard, by asset: where its messages are applied. Used by its thread alone.
 
     `late_changes`, `held_overflows` and `top_mismatches` count what Stats documents.
     """
@@ -284,7 +294,10 @@ class Books:
     def remove(self, asset_id: str) -> None:
         core = self._cores.pop(asset_id, None)
         if core is not None:
-            self._by_market.get(core.market, {}).pop(asset_id, None)
+            twins = self._by_market.get(core.market, {})
+            twins.pop(asset_id, None)
+            if not twins:
+                self._by_market.pop(core.market, None)
             core.mark_stale("unsubscribed", for_good=True)
 
     def await_snapshots(self, asset_ids: Iterable[str]) -> None:
@@ -293,7 +306,7 @@ class Books:
                 self._cores[asset_id].await_snapshot()
 
     def replace(self, snapshot: Snapshot, now: float) -> list[BookCore]:
-        """Take a whole book; returns the cores that changed (none for an asset that is not ours)."""
+        """Take a whole book; returns the cores that changed: none for a foreign asset."""
         core = self._cores.get(snapshot.asset_id)
         if core is None:
             return []
@@ -303,7 +316,7 @@ class Books:
         return [core]
 
     def apply(self, changes: Changes, now: float) -> list[BookCore]:
-        """Apply the changes of our own assets, each asset's at once; returns the cores that changed."""
+        """Apply the changes of our own assets, each asset's at once; returns those that changed."""
         by_asset: dict[str, list[Change]] = {}
         for change in changes.changes:
             if change.asset_id in self._cores:
@@ -364,7 +377,7 @@ class Books:
     def mark_stale(
         self, reason: str, *, asset_id: str | None = None, market: str | None = None
     ) -> list[BookCore]:
-        """Mark one asset's book, one market's or all; returns the cores that were live until now."""
+        """Mark one asset's book, one market's or all; returns those that were live until now."""
         return [
             core
             for core in self._cores.values()
@@ -377,8 +390,9 @@ class Books:
 class LiveBook:
     """One asset's order book, kept up to date by a Subscriber's own threads.
 
-    A Subscriber makes one for each subscribed asset and hands out the same object for ever, over reconnects
-    and restarts. Every member may be used from any thread at any time. Prices and sizes are Decimal.
+    A Subscriber makes one for each subscribed asset and hands out the same object until the asset
+    is unsubscribed, over reconnects and restarts. Every member may be used from any thread at any
+    time. Prices and sizes are Decimal.
 
         book = sub.books[asset_id]
         top = book.top                      # one consistent view of both sides
@@ -477,12 +491,12 @@ class LiveBook:
 
     @property
     def last_trade_price(self) -> Decimal | None:
-        """The market's last trade price, the same on both of its tokens; None before the first trade."""
+        """The market's last trade price, the same on both tokens; None before the first trade."""
         return self._core.last_trade_price
 
     @property
     def age(self) -> float | None:
-        """Seconds since anything for this book arrived; None before the first. Quiet books grow old."""
+        """Seconds since anything for this book arrived; None before. Quiet books grow old."""
         received_at = self._core.received_at
         return None if received_at is None else max(0.0, self._clock() - received_at)
 
@@ -493,15 +507,18 @@ class LiveBook:
 
     @property
     def integrity(self) -> str:
-        """"unverified", or "mismatch" while the best prices differ from what the server last said."""
+        """Whether the best prices are those that the server last told.
+
+        "mismatch" while they differ, else "unverified". More may come.
+        """
         return self._core.published.integrity
 
     @property
     def stale_reason(self) -> str | None:
         """Why the book is not valid; None when it is.
 
-        "no_snapshot" (none received yet), "disconnect", "decode_error" (a change was not understood),
-        "unsubscribed" or "stopped". More may come.
+        "no_snapshot" (none received yet), "disconnect", "decode_error" (a change was not
+        understood), "unsubscribed", "unwanted", "stopped" or "failed". More may come.
         """
         return self._core.published.stale_reason
 

@@ -1,4 +1,4 @@
-"""The callbacks that a user registered: checked, filtered, replaced when a notebook cell runs again."""
+"""The callbacks that a user registered: checked, filtered, replaced when a cell runs again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from attrs import define, field, frozen
 
 from .books import Top
 from .errors import ConfigurationError
+from .errors import callback_name as callback_name
 from .events import EVENTS, LIFECYCLE, Event, Frame, PriceChange
 
 Callback = Callable[[Any], object]
 
 NAMES = frozenset(EVENTS) | {"book_update", "error", "event"}
-_UNFILTERED = frozenset({"connect", "disconnect", "frame", "error"})
+_UNFILTERED = frozenset({"connect", "disconnect", "frame", "error", "unknown"})
 
 
 @frozen(eq=False)
@@ -32,7 +33,7 @@ class Registration:
     markets: frozenset[str] | None = None
     top_only: bool = False
     seen: dict[str, tuple[object, ...]] = field(factory=dict)
-    """With `top_only`: the top it was last called with, by asset. Used by the callback thread alone."""
+    """With `top_only`: the top it was last called with, by asset. The callback thread's own."""
 
     def matches(self, event: Event) -> bool:
         """Whether the event passes the filter; a price_change does if any of its entries does."""
@@ -83,11 +84,11 @@ class Callbacks:
         return self._by_name.get(name, ())
 
     def add(self, registration: Registration) -> None:
-        """Register; a function of the same name in `__main__` with the same event and filter gives way.
+        """Register; in `__main__` a function of the same name, event and filter gives way.
 
         Raises:
-            ConfigurationError: not callable with one positional argument, or a coroutine or generator
-                function, or a filter for an event that has neither asset nor market.
+            ConfigurationError: not callable with one positional argument, or a coroutine or
+                generator function, or a filter for an event that has neither asset nor market.
         """
         _check_callback(registration)
         with self._lock:
@@ -96,15 +97,14 @@ class Callbacks:
             self._by_name = {**self._by_name, registration.name: (*kept, registration)}
 
     def remove(self, callback: Callback) -> bool:
-        """Forget every registration of the callback, compared with `==`; False when there was none."""
+        """Forget all registrations of callbacks `==` to this one; False when there were none."""
+        found = [r for r in self.all() if r.callback == callback]  # `==` may be the user's own
         with self._lock:
-            kept = {
-                name: tuple(r for r in registrations if r.callback != callback)
+            self._by_name = {
+                name: tuple(r for r in registrations if r not in found)
                 for name, registrations in self._by_name.items()
             }
-            found = any(len(kept[name]) < len(r) for name, r in self._by_name.items())
-            self._by_name = kept
-        return found
+        return bool(found)
 
     def for_event(self, event: Event) -> tuple[Registration, ...]:
         """Those that an event of this kind concerns, before their filters."""
@@ -154,12 +154,13 @@ def _unwrapped(callback: Callback) -> object:
 
 
 def _is_any(callback: object, predicate: Callable[[object], bool]) -> bool:
-    return predicate(callback) or predicate(getattr(callback, "__call__", None))  # noqa: B004
+    return predicate(callback) or predicate(type(callback).__call__)
 
 
 def _takes_one_argument(callback: Callback) -> bool:
     try:
-        inspect.signature(callback).bind(object())
+        # A decorator that adds arguments shows its inner function's: what counts is the wrapper's.
+        inspect.signature(callback, follow_wrapped=False).bind(object())
     except TypeError:
         return False
     except ValueError:  # some builtins have no signature: the call itself will tell
@@ -168,12 +169,10 @@ def _takes_one_argument(callback: Callback) -> bool:
 
 
 def _redefinable_name(callback: Callback) -> str | None:
+    """The name of a function of `__main__`; methods of two objects share theirs, and both count."""
+    if inspect.ismethod(callback):
+        return None
     name = getattr(callback, "__qualname__", "<lambda>")
     if getattr(callback, "__module__", None) != "__main__" or "<" in name:
         return None
     return str(name)
-
-
-def callback_name(callback: Callback) -> str:
-    """What to call it in a log line or an error."""
-    return getattr(callback, "__qualname__", None) or repr(callback)

@@ -97,7 +97,8 @@ class MarketChannel:
         added = _differing(after.cores, before.cores)
         self.books.await_snapshots(added)
         switched = before.custom_features != after.custom_features
-        custom = after.custom_features if switched else None
+        # Said again with each subscription: its default is false, for the whole connection.
+        custom = after.custom_features if switched or after.custom_features else None
         # The server takes the flag before it looks for duplicates: any active token carries it.
         subscribed = added or (sorted(after.cores)[:1] if switched else [])
         texts = [codec.market_change("unsubscribe", removed, None)] if removed else []
@@ -121,11 +122,10 @@ class MarketChannel:
         return Taken(True, changed)
 
     def take_flaw(self, error: DecodeError) -> list[BookCore]:
-        if error.event_type not in ("book", "price_change"):
+        if not error.lost or error.event_type not in ("book", "price_change"):
             return []
-        return self.books.mark_stale(
-            "decode_error", asset_id=error.asset_id, market=error.market if not error.asset_id else None
-        )
+        market = None if error.asset_id else error.market
+        return self.books.mark_stale("decode_error", asset_id=error.asset_id, market=market)
 
     def lose(self, reason: str) -> list[BookCore]:
         return self.books.mark_stale(reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_type_hints
@@ -42,7 +42,6 @@ from .wire_values import (
     or_none,
     read_bool,
     read_hash,
-    read_items,
     read_levels,
     read_number,
     read_object,
@@ -85,7 +84,8 @@ _USER_KINDS = {
 }
 
 _T = TypeVar("_T")
-_Read = Callable[[Any], Any]
+_Read = Callable[..., Any]
+"""Of a field's value; for one of _PARTS, of the list too that takes the flaws in it."""
 
 
 class Decoded(NamedTuple):
@@ -96,10 +96,21 @@ class Decoded(NamedTuple):
     """For a book or a price_change, in the wire's own strings; else None."""
 
 
+class _Flaw(NamedTuple):
+    """What is wrong with a part of a value that is delivered nevertheless."""
+
+    error: ShapeError
+    data: Any
+    """The entry that was lost, or the object whose optional field was."""
+    lost: bool
+
+
 class _Element(NamedTuple):
-    """What an event is structured from."""
+    """What an event is structured from; the values in it are from (data, flaws) alone."""
 
     data: Any
+    flaws: list[_Flaw]
+    """Takes what is wrong with it and costs it not."""
     received_at_ns: int
 
 
@@ -110,13 +121,20 @@ class _Field(NamedTuple):
     key: str
     read: _Read
     required: bool
+    is_part: bool
 
 
 def decode(text: str, channel: str, received_at_ns: int) -> list[Decoded | DecodeError]:
     """The events of one text message in the wire's order, and an error for each bad one.
 
-    No text raises. A bad element costs that element alone, a bad entry of a price_change that
-    entry alone; a bad level costs its whole book, since a book with a hole would be taken for true.
+    No text raises. A flaw costs as little as it can, and its error follows what is left:
+
+    - An optional field (one with a default) costs itself: it takes its default, `extra` keeps what
+      the wire had there, and the error's `lost` is False.
+    - A required field of an entry of price_changes or maker_orders costs that entry. No event
+      keeps it; the error's excerpt shows its beginning.
+    - Any other required field costs its element, and so does a single level: a book with a hole
+      would be taken for true.
 
     Args:
         text: A message that is neither PONG nor one of NOTICES.
@@ -145,16 +163,22 @@ def _decode_element(
         raise ShapeError(expected("an object", element))
     name = _kind(element, channel)
     cls = _KINDS.get(name)
-    if cls is PriceChange:
-        return _decode_price_change(element, path, received_at_ns)
-    event: Event
     if cls is None:
-        event = Unknown(
+        unknown = Unknown(
             channel=channel, wire_event_type=name, data=element, received_at_ns=received_at_ns
         )
-    else:
-        event = _structure(_Element(element, received_at_ns), cls)
-    return [Decoded(event, _snapshot(element, event) if isinstance(event, Book) else None)]
+        return [Decoded(unknown, None)]
+    whole = _Element(element, [], received_at_ns)
+    event = _read_price_change(whole) if cls is PriceChange else _read_event(whole, cls)
+    decoded: list[Decoded | DecodeError] = [] if event is None else [event]
+    for error, data, lost in whole.flaws:
+        decoded.append(_error(error, path, data, channel, element, lost=lost))
+    return decoded
+
+
+def _read_event(whole: _Element, cls: type[TimedEvent]) -> Decoded:
+    event = _structure(whole, cls)
+    return Decoded(event, _snapshot(whole.data, event) if isinstance(event, Book) else None)
 
 
 def _kind(element: Mapping[str, Any], channel: str) -> str:
@@ -172,53 +196,65 @@ def _snapshot(element: Mapping[str, Any], book: Book) -> Snapshot:
         book.hash,
         [(digits(level["price"]), digits(level["size"])) for level in element["bids"] or ()],
         [(digits(level["price"]), digits(level["size"])) for level in element["asks"] or ()],
-        digits(element.get("tick_size")) or None,
-        digits(element.get("last_trade_price")) or None,
+        None if book.tick_size is None else digits(element["tick_size"]),
+        None if book.last_trade_price is None else digits(element["last_trade_price"]),
     )
 
 
-def _decode_price_change(
-    element: dict[str, Any], path: str, received_at_ns: int
-) -> list[Decoded | DecodeError]:
-    envelope, entries = _entries(element)
-    levels: list[LevelChange] = []
-    changes: list[Change] = []
-    errors: list[Decoded | DecodeError] = []
-    for step, entry in entries:
+def _read_price_change(whole: _Element) -> Decoded | None:
+    """None when every entry is lost."""
+    envelope, steps = _entries(whole.data)
+    entries = _read_entries(steps, LevelChange, whole.flaws)
+    if steps and not entries:
+        return None
+    levels = [level for _, level in entries]
+    data = {**envelope, "price_changes": levels}
+    event = _structure(_Element(data, whole.flaws, whole.received_at_ns), PriceChange)
+    changes = [_change(entry, level) for entry, level in entries]
+    return Decoded(event, Changes(event.market, event.timestamp_ms, changes))
+
+
+def _read_entries(
+    steps: Iterable[tuple[str, Any]], cls: type[_T], flaws: list[_Flaw]
+) -> list[tuple[Any, _T]]:
+    """The entries that can be read, each as it came and as a value."""
+    entries: list[tuple[Any, _T]] = []
+    for step, entry in steps:
+        inner: list[_Flaw] = []
         try:
-            level = _structure(entry, LevelChange)
-        except ShapeError as flaw:
-            errors.append(_error(flaw, path + step, entry, "market", element))
-        else:
-            levels.append(level)
-            changes.append(_change(entry, level))
-    if errors and not levels:
-        return errors
-    whole = _Element({**envelope, "price_changes": levels}, received_at_ns)
-    event = _structure(whole, PriceChange)
-    return [Decoded(event, Changes(event.market, event.timestamp_ms, changes)), *errors]
+            entries.append((entry, _structure((entry, inner), cls)))
+        except ShapeError as error:
+            inner = [_Flaw(error, entry, lost=True)]
+        if inner:
+            flaws += _under(step, inner)
+    return entries
+
+
+def _under(step: str, flaws: list[_Flaw]) -> list[_Flaw]:
+    for flaw in flaws:
+        flaw.error.put_under(step)
+    return flaws
 
 
 def _entries(element: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     """The envelope, and the entries with their paths, of any of the three eras (PROTOCOL 1.8)."""
     if "price_changes" in element:
-        return element, _steps(element, "price_changes")
+        return element, _steps(element["price_changes"], ".price_changes")
     if "changes" in element:
         common = {key: element[key] for key in ("asset_id", "hash") if key in element}
         envelope = {k: v for k, v in element.items() if k not in common and k != "changes"}
         return envelope, [
             (step, {**common, **entry} if entry.__class__ is dict else entry)
-            for step, entry in _steps(element, "changes")
+            for step, entry in _steps(element["changes"], ".changes")
         ]
     entry = {key: value for key, value in element.items() if key in _ENTRY_KEYS}
     return {k: v for k, v in element.items() if k not in entry}, [("", entry)]
 
 
-def _steps(element: dict[str, Any], key: str) -> list[tuple[str, Any]]:
-    entries = element[key]
+def _steps(entries: Any, key: str = "") -> list[tuple[str, Any]]:
     if entries.__class__ is not list:
-        raise ShapeError(expected("an array", entries), path=f".{key}")
-    return [(f".{key}[{index}]", entry) for index, entry in enumerate(entries)]
+        raise ShapeError(expected("an array", entries), path=key)
+    return [(f"{key}[{index}]", entry) for index, entry in enumerate(entries)]
 
 
 def _change(entry: Mapping[str, Any], level: LevelChange) -> Change:
@@ -228,8 +264,8 @@ def _change(entry: Mapping[str, Any], level: LevelChange) -> Change:
         digits(entry["price"]),
         digits(entry["size"]),
         level.hash,
-        digits(entry.get("best_bid")) or None,
-        digits(entry.get("best_ask")) or None,
+        None if level.best_bid is None else digits(entry["best_bid"]),
+        None if level.best_ask is None else digits(entry["best_ask"]),
     )
 
 
@@ -239,6 +275,8 @@ def _error(
     element: object,
     channel: str,
     envelope: dict[str, Any] | None = None,
+    *,
+    lost: bool = True,
 ) -> DecodeError:
     known = element if isinstance(element, dict) else {}
     around = envelope or known
@@ -249,6 +287,7 @@ def _error(
         excerpt=_excerpt(element),
         asset_id=_label(known, "asset_id"),
         market=_label(around, "market"),
+        lost=lost,
     )
 
 
@@ -273,6 +312,18 @@ def _structure(data: object, cls: type[_T]) -> _T:
     return _converter.structure(data, cls)
 
 
+def _read_maker_orders(value: Any, flaws: list[_Flaw]) -> tuple[MakerOrder, ...]:
+    return tuple(order for _, order in _read_entries(_steps(value), MakerOrder, flaws))
+
+
+def _read_event_message(value: Any, flaws: list[_Flaw]) -> EventMessage | None:
+    return None if value == "" else _structure((value, flaws), EventMessage)
+
+
+_PARTS: dict[Any, _Read] = {
+    tuple[MakerOrder, ...]: _read_maker_orders,
+    EventMessage | None: _read_event_message,
+}
 _BY_TYPE: dict[Any, _Read] = {
     str: read_text,
     str | None: read_text,
@@ -284,8 +335,7 @@ _BY_TYPE: dict[Any, _Read] = {
     Side | None: or_none(read_side),
     tuple[str, ...]: read_texts,
     tuple[LevelChange, ...]: tuple,  # read one by one before
-    tuple[MakerOrder, ...]: partial(read_items, partial(_structure, cls=MakerOrder)),
-    EventMessage | None: or_none(partial(_structure, cls=EventMessage)),
+    **_PARTS,
     Mapping[str, Any] | None: or_none(read_object),
 }
 _BY_NAME: dict[str, _Read] = {
@@ -315,39 +365,52 @@ def _fields(cls: type[Value]) -> list[_Field]:
             attribute.metadata.get("wire", attribute.name),
             _reader(attribute, kinds[attribute.name]),
             attribute.default is attrs.NOTHING,
+            kinds[attribute.name] in _PARTS,
         )
         for attribute in attrs.fields(cls)
         if attribute.name not in ("extra", "received_at_ns")
     ]
 
 
-def _arguments_reader(fields: list[_Field], *more_keys: str) -> Callable[[Any], dict[str, Any]]:
+def _arguments_reader(
+    fields: list[_Field], *more_keys: str
+) -> Callable[[Any, list[_Flaw]], dict[str, Any]]:
     """A function from a JSON object to a constructor's keyword arguments."""
     keys = [field.key for field in fields]
     known = {*keys, *more_keys, *(alias for key in keys for alias in _ALIASES.get(key, ()))}
 
-    def read_arguments(data: Any) -> dict[str, Any]:
+    def read_arguments(data: Any, flaws: list[_Flaw]) -> dict[str, Any]:
         data = read_object(data)
         arguments: dict[str, Any] = {}
-        key = ""
-        try:
-            for name, key, read, required in fields:
-                value = data.get(key)
+        for name, key, read, required, is_part in fields:
+            value = data.get(key)
+            try:
                 if value is None:
                     key, value = _elsewhere(data, key)
                     if value is None and not required:
                         continue
                     if key not in data:
                         raise ShapeError("missing")
-                arguments[name] = read(value)
-        except ShapeError as flaw:
-            flaw.put_under(f".{key}")
-            raise
-        if not data.keys() <= known:
-            arguments["extra"] = {k: v for k, v in data.items() if k not in known}
+                arguments[name] = _read_part(read, key, value, flaws) if is_part else read(value)
+            except ShapeError as error:
+                error.put_under(f".{key}")
+                if required:
+                    raise
+                flaws.append(_Flaw(error, data, lost=False))
+                arguments.setdefault("extra", {})[key] = value
+        if len(data) > len(arguments) and not data.keys() <= known:  # the former is the quick one
+            unknown = {k: v for k, v in data.items() if k not in known}
+            arguments["extra"] = {**unknown, **arguments.get("extra", {})}
         return arguments
 
     return read_arguments
+
+
+def _read_part(read: _Read, key: str, value: Any, flaws: list[_Flaw]) -> Any:
+    inner: list[_Flaw] = []
+    part = read(value, inner)
+    flaws += _under(f".{key}", inner)
+    return part
 
 
 def _elsewhere(data: Mapping[str, Any], key: str) -> tuple[str, Any]:
@@ -358,12 +421,14 @@ def _elsewhere(data: Mapping[str, Any], key: str) -> tuple[str, Any]:
 
 def _value_hook(cls: type[Value]) -> Callable[[Any, Any], Value]:
     read = _arguments_reader(_fields(cls))
-    return lambda data, _: cls(**read(data))
+    return lambda part, _: cls(**read(*part))
 
 
 def _event_hook(cls: type[Event]) -> Callable[[_Element, Any], Event]:
     read = _arguments_reader(_fields(cls), "event_type")
-    return lambda element, _: cls(**read(element.data), received_at_ns=element.received_at_ns)
+    return lambda element, _: cls(
+        **read(element.data, element.flaws), received_at_ns=element.received_at_ns
+    )
 
 
 for _value_class in (LevelChange, MakerOrder, EventMessage):

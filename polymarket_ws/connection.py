@@ -41,6 +41,10 @@ _DNS_GRACE = 0.25  # seconds past the deadline: all phases but DNS end themselve
 class Owner(Protocol):
     """What a connection asks of its shard."""
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the shard was asked to end."""
+
     def deliver(self, items: Sequence[Item]) -> None:
         """Hand events over to whoever listens."""
 
@@ -137,7 +141,7 @@ class Connection:
         """Receive what the socket has, a bounded number of reads at a time."""
         try:
             for _ in range(READS_PER_TURN):
-                if self._link is None or self._session is None:
+                if self._link is None or self._session is None or self._owner.is_stopping:
                     return
                 data = self._link.receive()
                 if not data:

@@ -44,27 +44,32 @@ class Credentials:
     _passphrase: str
 
     def __init__(self, api_key: str, secret: str, passphrase: str) -> None:
-        for name, value in (("api_key", api_key), ("secret", secret), ("passphrase", passphrase)):
-            if not isinstance(value, str) or not value.strip():
-                raise ConfigurationError(f"Credentials: {name} must be a non-empty str")
+        wrong = _first_wrong(api_key=api_key, secret=secret, passphrase=passphrase)
+        if wrong is not None:
+            del api_key, secret, passphrase  # some tracebacks show the locals
+            raise ConfigurationError(f"Credentials: {wrong} must be a non-empty str")
         object.__setattr__(self, "_api_key", api_key)
         object.__setattr__(self, "_secret", secret)
         object.__setattr__(self, "_passphrase", passphrase)
 
     @classmethod
     def from_env(cls) -> Credentials:
-        """Read POLYMARKET_API_KEY, _API_SECRET, _API_PASSPHRASE, else CLOB_API_KEY, CLOB_SECRET, CLOB_PASS_PHRASE.
+        """Read the parts from the environment.
+
+        From POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_API_PASSPHRASE; else from
+        CLOB_API_KEY, CLOB_SECRET and CLOB_PASS_PHRASE.
 
         Raises:
             ConfigurationError: neither set is complete; the sentence names what is missing.
         """
         for names in _VARIABLES:
-            values = [os.environ.get(name, "") for name in names]
-            if all(values):
+            if all(map(_is_set, names)):
                 logger.info("credentials read from %s", ", ".join(names))
-                return cls(*values)
-        incomplete = next((n for n in _VARIABLES if any(map(os.environ.get, n))), _VARIABLES[0])
-        missing = [name for name in incomplete if not os.environ.get(name)]
+                return cls(*(os.environ[name] for name in names))
+        incomplete = next(
+            (names for names in _VARIABLES if any(map(_is_set, names))), _VARIABLES[0]
+        )
+        missing = [name for name in incomplete if not _is_set(name)]
         raise ConfigurationError(f"no credentials in the environment: set {', '.join(missing)}")
 
     @property
@@ -88,7 +93,21 @@ class Credentials:
     def __repr__(self) -> str:
         return "Credentials(***)"
 
+    def __copy__(self) -> Credentials:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Credentials:
+        return self
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
             "Credentials are not pickled: call Credentials.from_env() in the other process"
         )
+
+
+def _is_set(name: str) -> bool:
+    return bool(os.environ.get(name, "").strip())
+
+
+def _first_wrong(**parts: object) -> str | None:
+    return next((n for n, v in parts.items() if not isinstance(v, str) or not v.strip()), None)

@@ -8,20 +8,28 @@ PolymarketWsError
 │   ├── ConnectTimeout            the connect deadline passed
 │   └── HandshakeRejected         the server answered with an HTTP status
 ├── ProtocolError                 report the peer: its WebSocket frames break RFC 6455
-├── DecodeError                   report the peer: a message, or one element of it, is not understood
-├── QueueOverflow                 look at your own code: callbacks too slow for your own orders and trades
+├── DecodeError                   report the peer: an element of a message is not understood
+├── QueueOverflow                 look at your own code: too slow for your own orders and trades
 └── CallbackError                 look at your own code: a callback raised
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 EXCERPT_CHARS = 200  # of a bad message: enough to see its kind, short enough for a log line
 
 
 class PolymarketWsError(Exception):
-    """The base of every exception of this package."""
+    """The base of every exception of this package. Picklable, as process pools need."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args), vars(self)
+
+
+def _rebuild(kind: type[PolymarketWsError], args: tuple[object, ...]) -> PolymarketWsError:
+    return kind.__new__(kind, *args)  # and not kind(*args): `args` is the sentence
 
 
 class ConfigurationError(PolymarketWsError, ValueError):
@@ -47,7 +55,7 @@ class AuthenticationError(PolymarketWsError):
 
 
 class ConnectionLost(PolymarketWsError):
-    """A connection could not be made, or ended. The subscriber reconnects; told through on_disconnect.
+    """A connection could not be made, or ended. Told through on_disconnect; the next one comes.
 
     Attributes:
         reason: A documented word, the same as `Disconnected.reason`.
@@ -87,9 +95,7 @@ class HandshakeRejected(ConnectionLost):
     """The server answered the opening handshake with an HTTP status other than 101."""
 
     def __init__(self, status: int, *, retry_after: float | None = None) -> None:
-        super().__init__(
-            "rejected", f"HTTP status {status}", code=status, retry_after=retry_after
-        )
+        super().__init__("rejected", f"HTTP status {status}", code=status, retry_after=retry_after)
         self.status = status
 
 
@@ -115,6 +121,7 @@ class DecodeError(PolymarketWsError):
         event_type: The element's event type; "" where it has none that can be read.
         excerpt: The element's first characters, secrets masked.
         asset_id, market: Whom it concerned, where that much could be read; else None.
+        lost: Whether a whole element or entry was lost; False when only an optional field was.
     """
 
     def __init__(
@@ -126,14 +133,16 @@ class DecodeError(PolymarketWsError):
         excerpt: str = "",
         asset_id: str | None = None,
         market: str | None = None,
+        lost: bool = True,
     ) -> None:
-        super().__init__(f"{reason} @ {path}: {excerpt}")
+        super().__init__(f"{reason} @ {path}" + (f": {excerpt}" if excerpt else ""))
         self.path = path
         self.reason = reason
         self.event_type = event_type
         self.excerpt = excerpt
         self.asset_id = asset_id
         self.market = market
+        self.lost = lost
 
 
 class QueueOverflow(PolymarketWsError):
@@ -144,7 +153,7 @@ class QueueOverflow(PolymarketWsError):
 
 
 class CallbackError(PolymarketWsError):
-    """A callback raised. Told to on_error; raised by run() and wait() with `callback_errors="raise"`.
+    """A callback raised. Told to on_error, or raised: see `Options.callback_errors`.
 
     Attributes:
         callback: The function as it was registered.
@@ -155,9 +164,24 @@ class CallbackError(PolymarketWsError):
     def __init__(
         self, callback: Callable[..., object], event: object, cause: BaseException
     ) -> None:
-        name = getattr(callback, "__qualname__", None) or repr(callback)
-        super().__init__(f"callback {name} raised {type(cause).__name__}: {cause}")
+        name, words = callback_name(callback), _words(cause)
+        super().__init__(f"callback {name} raised {type(cause).__name__}: {words}")
         self.callback = callback
         self.event = event
         self.cause = cause
         self.__cause__ = cause
+
+
+def callback_name(callback: Callable[..., object]) -> str:
+    """What to call it in a log line or an error: never its repr, which is user code too."""
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    name = getattr(callback, "__qualname__", None)
+    return str(name) if name else f"{type(callback).__qualname__} object"
+
+
+def _words(cause: BaseException) -> str:
+    try:
+        return str(cause)
+    except Exception:  # the user's own __str__; the callback thread is not to die of it
+        return "(its __str__ raised)"

@@ -1,19 +1,18 @@
-"""The bounded queue between the threads that receive and a thread that handles, with its rule of what to drop."""
+"""The bounded queue between threads that receive and one that handles: what to drop, and when."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Union
 
 from attrs import define, field
 
 from .books import BookCore
 from .errors import PolymarketWsError, QueueOverflow
-from .events import LIFECYCLE, OWN, Connected, Disconnected, Event
+from .events import OWN, Connected, Disconnected, Event
 
-Item = Union[Event, BookCore, PolymarketWsError]
+Item = Event | BookCore | PolymarketWsError
 """An event, a book that changed, or an error to tell."""
 
 LIFECYCLE_LIMIT = 64  # connect and disconnect events kept for each connection
@@ -23,9 +22,10 @@ LIFECYCLE_LIMIT = 64  # connect and disconnect events kept for each connection
 class EventQueue:
     """A queue that never blocks its producers and never grows without bound.
 
-    Beyond `limit` the oldest market data goes. One's own orders and trades are never dropped: they have a
-    limit of their own, beyond which `put` raises. A book that changed waits once, however often it changes.
-    Of one connection's connect and disconnect events the newest LIFECYCLE_LIMIT wait.
+    Beyond `limit` the oldest market data goes. One's own orders and trades are never dropped: they
+    have a limit of their own, beyond which `put` raises. A book that changed waits once, however
+    often it changes. Of one connection's connect and disconnect events the newest LIFECYCLE_LIMIT
+    wait.
 
     Any thread may call any member.
     """
@@ -53,7 +53,7 @@ class EventQueue:
         """Append the items in order; returns how many older ones were dropped for them.
 
         Raises:
-            QueueOverflow: more than `limit` own orders and trades wait. They are queued all the same.
+            QueueOverflow: more than `limit` own orders and trades wait. They are queued though.
         """
         with self._lock:
             for item in items:
@@ -124,6 +124,5 @@ class EventQueue:
             self._marked.discard(item)
         elif type(item) in OWN:
             self._own -= 1
-        elif type(item) in LIFECYCLE:
-            assert isinstance(item, (Connected, Disconnected))
+        elif isinstance(item, (Connected, Disconnected)):
             self._lifecycle[item.connection] -= 1

@@ -53,7 +53,7 @@ class Level(NamedTuple):
 
 
 def wire(name: str, *, seconds: bool = False, worst_first: bool = False) -> dict[str, object]:
-    """Field metadata: the field's name on the wire where it differs, and how its value is written there."""
+    """Field metadata: the field's name on the wire, and how its value is written there."""
     return {"wire": name, "seconds": seconds, "worst_first": worst_first}
 
 
@@ -65,7 +65,7 @@ class Value:
     """Fields of the wire that this version does not know, as parsed from JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """This value as the wire writes it: its field names, numbers as strings, levels worst first."""
+        """This value as the wire writes it: its names, numbers as strings, levels worst first."""
         fields = [f for f in attrs.fields(type(self)) if f.metadata or f.name not in _OURS]
         written = {
             f.metadata.get("wire", f.name): _to_wire(getattr(self, f.name), f.metadata)
@@ -86,7 +86,7 @@ class Event(Value):
     """Anything a callback is called with, but for a LiveBook and an exception."""
 
     event_type: ClassVar[str] = ""
-    """The wire's name of this kind of event; for our own kinds, their callback's name without `on_`."""
+    """The wire's name of this kind of event; of our own kinds, the callback's without `on_`."""
 
     received_at_ns: int = field(default=0, eq=False)
     """Wall time in nanoseconds since 1970 at which its bytes were read (ours: when it was made)."""
@@ -105,7 +105,7 @@ class TimedEvent(Event):
         return _EPOCH + timedelta(milliseconds=self.timestamp_ms)
 
     def to_dict(self) -> dict[str, Any]:
-        """This event as the wire writes it: its field names, numbers as strings, levels worst first."""
+        """This event as the wire writes it: its names, numbers as strings, levels worst first."""
         return {**super().to_dict(), "event_type": self.event_type}
 
 
@@ -114,7 +114,7 @@ class TimedEvent(Event):
 
 @frozen(kw_only=True, repr=False)
 class Book(TimedEvent):
-    """A full snapshot of one asset's book: sent on subscribing and after each trade (PROTOCOL 1.3)."""
+    """A full snapshot of one asset's book: on subscribing and after each trade (PROTOCOL 1.3)."""
 
     event_type: ClassVar[str] = "book"
     _shown: ClassVar[tuple[str, ...]] = ("asset_id", "top", "timestamp_ms")
@@ -173,9 +173,9 @@ class LevelChange(Value):
     hash: str | None = None
     """Hash of this asset's whole book after the change; None in old frames."""
     best_bid: Decimal | None = None
-    """Best bid after the change; the server writes 0 for an empty side. None where it wrote nothing."""
+    """Best bid after the change; 0 for an empty side. None where the server wrote nothing."""
     best_ask: Decimal | None = None
-    """Best ask after the change; the server writes 1 for an empty side. None where it wrote nothing."""
+    """Best ask after the change; 1 for an empty side. None where the server wrote nothing."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -188,7 +188,7 @@ class PriceChange(TimedEvent):
     market: str
     """Condition id."""
     price_changes: tuple[LevelChange, ...]
-    """To be applied in this order; the two formats before September 2025 are turned into this one."""
+    """To be applied in this order; both formats before September 2025 are turned into this one."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -213,7 +213,7 @@ class LastTradePrice(TimedEvent):
 
 @frozen(kw_only=True, repr=False)
 class TickSizeChange(TimedEvent):
-    """The smallest price step changed (near 0 and 1 it becomes finer). Ticks are open: any Decimal."""
+    """The smallest price step changed: near 0 and 1 it becomes finer. Open: any Decimal."""
 
     event_type: ClassVar[str] = "tick_size_change"
     _shown: ClassVar[tuple[str, ...]] = ("asset_id", "old_tick_size", "new_tick_size")
@@ -343,7 +343,7 @@ class Order(TimedEvent):
 
 @frozen(kw_only=True, repr=False)
 class MakerOrder(Value):
-    """One resting order that a trade filled; not always one's own, and perhaps of the other token."""
+    """One resting order that a trade filled; perhaps another user's, or of the other token."""
 
     _shown: ClassVar[tuple[str, ...]] = ("order_id", "matched_amount", "price")
 
@@ -371,7 +371,7 @@ class Trade(TimedEvent):
     id: str
     """The same for each status."""
     status: str
-    """MATCHED, MINED, CONFIRMED (final), RETRYING, FAILED (final); open. REST's prefix is removed."""
+    """MATCHED, MINED, CONFIRMED (final), RETRYING, FAILED (final); open. Without REST's prefix."""
     type: str | None = None
     market: str
     asset_id: str
@@ -394,7 +394,7 @@ class Trade(TimedEvent):
     """May be "" while MATCHED."""
     bucket_index: int | None = None
     trader_side: str | None = None
-    """TAKER or MAKER: your own part. As MAKER your fills are those `maker_orders` with your owner."""
+    """TAKER or MAKER: your part. As MAKER your fills are the `maker_orders` with your owner."""
     maker_orders: tuple[MakerOrder, ...] = ()
 
 
@@ -452,11 +452,11 @@ class Connected(Event):
 class Disconnected(Event):
     """A connection ended, or an attempt to make one failed.
 
-    `reason` is one of: "closed" (the server's close frame), "eof" (the connection just ended), "reset",
-    "network" (another socket error), "pong_timeout", "send_timeout", "protocol_error", "dns", "refused",
-    "connect_timeout", "tls", "proxy", "rejected" (an HTTP status), "authentication", "certificate",
-    "configuration", "unwanted" (nothing is subscribed any more), "stopped", "failed" (another
-    connection's fatal error, or this package's own). More may come.
+    `reason` is one of: "closed" (the server's close frame), "eof" (the connection just ended),
+    "reset", "network" (another socket error), "pong_timeout", "send_timeout", "protocol_error",
+    "dns", "refused", "connect_timeout", "tls", "proxy", "rejected" (an HTTP status),
+    "authentication", "certificate", "configuration", "unwanted" (nothing is subscribed any more),
+    "stopped", "failed" (another connection's fatal error, or this package's own). More may come.
     """
 
     event_type: ClassVar[str] = "disconnect"
@@ -541,6 +541,8 @@ def _is_set(value: Value, name: str) -> bool:
 
 def _short(value: object) -> str:
     if isinstance(value, str) and not isinstance(value, Enum):
+        if " " in value:  # words, not an id
+            return repr(value if len(value) <= 80 else f"{value[:79]}…")
         return repr(value if len(value) <= 24 else f"{value[:10]}…{value[-4:]}")
     if isinstance(value, Level):
         return f"{value.price}x{value.size}"

@@ -26,7 +26,7 @@ def _number(low: float, high: float, *, optional: bool = False, whole: bool = Fa
             kind = "a whole number" if whole else "a number"
             none = " or None" if optional else ""
             raise ConfigurationError(
-                f"Options: {attribute.name} must be {kind} from {low:g} to {high:g}{none}, "
+                f"Options: {attribute.name} must be {kind} from {low} to {high}{none}, "
                 f"not {value!r}"
             )
 
@@ -44,9 +44,7 @@ def _choice(*choices: str) -> _Validator:
 
 def _flag(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
-        raise ConfigurationError(
-            f"Options: {attribute.name} must be True or False, not {value!r}"
-        )
+        raise ConfigurationError(f"Options: {attribute.name} must be True or False, not {value!r}")
 
 
 def _url(*schemes: str) -> _Validator:
@@ -66,8 +64,8 @@ def _url_problem(value: object, schemes: tuple[str, ...]) -> str:
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - raises on a bad port
-    except ValueError as error:
-        return f"is no URL: {error}"
+    except ValueError:  # its words may quote a piece of the password
+        return "is no URL"
     if parts.scheme not in schemes:
         return f"must begin with {' or '.join(s + '://' for s in schemes)}"
     if not parts.hostname:
@@ -84,7 +82,7 @@ def _ssl_context(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Options:
-    """How a Subscriber behaves. Immutable; one may serve many Subscribers; `attrs.evolve` varies it.
+    """How a Subscriber behaves. Immutable; one may serve many; `attrs.evolve` varies it.
 
     Every bare duration is in seconds. The defaults suit a trading process on a good line.
 
@@ -100,12 +98,13 @@ class Options:
     callback_errors: Literal["log", "raise"] = field(
         default="log", validator=_choice("log", "raise")
     )
-    """After a callback raised: "log" it and go on, or stop and "raise" CallbackError from run() and wait()."""
+    """After a callback raised: "log" it and go on, or stop and "raise" CallbackError from run() and
+    wait()."""
     custom_features: bool = field(default=False, validator=_flag)
     """Ask for best_bid_ask, new_market and market_resolved even while nothing listens for them."""
     queue_limit: int = field(default=100_000, validator=_number(1, 10_000_000, whole=True))
-    """Events that may wait for callbacks: beyond it the oldest market data is dropped, counted and logged.
-    As many own orders and trades may wait besides; beyond that the subscriber fails."""
+    """Events that may wait for callbacks: beyond it the oldest market data is dropped, counted and
+    logged. As many own orders and trades may wait besides; beyond that the subscriber fails."""
     proxy: str | None = field(
         default=None, repr=False, validator=_url("http", "socks4", "socks4a", "socks5", "socks5h")
     )
@@ -122,7 +121,7 @@ class Options:
     user_url: str = field(default=USER_URL, repr=False, validator=_url("ws", "wss"))
     """Where the user channel is."""
     heartbeat_interval: float = field(default=10.0, validator=_number(0.01, 60))
-    """Between two text PINGs. The server closes idle connections after 30 s to 2 min (PROTOCOL 3)."""
+    """Between two text PINGs. The server closes idle connections after 30 s to 2 min."""
     pong_timeout: float = field(default=20.0, validator=_number(0.01, 600))
     """From a PING to the PONG that answers it; then the connection is made anew."""
     connect_timeout: float = field(default=10.0, validator=_number(0.01, 600))
@@ -130,7 +129,8 @@ class Options:
     send_timeout: float = field(default=5.0, validator=_number(0.01, 600))
     """For the socket to take what waits to be sent; then the connection is made anew."""
     backoff_base: float = field(default=0.25, validator=_number(0.001, 600))
-    """The n-th attempt in a row (from 0) waits a random time from 0 to min(backoff_cap, backoff_base * 2**n)."""
+    """After n failures in a row (from 0) the next attempt waits a random time from 0 to
+    min(backoff_cap, backoff_base * 2**n)."""
     backoff_cap: float = field(default=30.0, validator=_number(0.001, 3600))
     """See backoff_base."""
     max_attempts: int | None = field(
@@ -140,5 +140,5 @@ class Options:
     max_message_bytes: int = field(
         default=64 * 2**20, validator=_number(1024, 2**31 - 1, whole=True)
     )
-    """A longer message closes the connection with code 1009. The first snapshot of some hundred assets has
-    several MB, so this is far above what is usual."""
+    """A longer message closes the connection with code 1009. The first snapshot of some hundred
+    assets has several MB, so this is far above what is usual."""

@@ -27,9 +27,10 @@ def polymarket_server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
         @pytest.mark.polymarket_server(exchange=SimulatedExchange(seed=1), tls=True)
         def test_my_strategy(polymarket_server): ...
 
-    The exchange is taken as it is: one that a decorator made is shared by the runs of a parametrized test.
+    The exchange is taken as it is: one that a decorator made is shared by the runs of a
+    parametrized test.
     """
-    from .testing import FakeServer  # noqa: PLC0415 - every pytest run imports this module
+    from .testing import FakeServer
 
     marker = request.node.get_closest_marker("polymarket_server")
     with FakeServer(

@@ -1,4 +1,4 @@
-"""The on_... members of a Subscriber: one signature for all, with the type of what each callback receives."""
+"""The on_... members of a Subscriber: one signature, with the type of what a callback receives."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Registry(Protocol):
 
 
 class Registrar(Generic[T]):
-    """Registers callbacks for one kind of event: `sub.on_x`. Any thread, any time, a callback included.
+    """Registers callbacks for one kind of event: `sub.on_x`. Any thread, any time.
 
         sub.on_book(store)                        # a function
         @sub.on_book                              # a decorator
         @sub.on_book(asset_id=YES)                # with a filter, one id or several
         sub.on_book(partial(f, 1), market=M)      # both
 
-    A callback takes one positional argument and runs on the subscriber's callback thread, one at a time.
-    Several may be registered; they are called in that order. In a notebook or script, a function of the same
-    name with the same filter replaces the former one.
+    A callback takes one positional argument and runs on the subscriber's callback thread, one at a
+    time. Several may be registered; they are called in that order. In a notebook or script, a
+    function of the same name with the same filter replaces the former one.
 
     Raises:
-        ConfigurationError: an async or generator function, one that cannot be called with one argument,
-            or wrong ids.
+        ConfigurationError: an async or generator function, one that cannot be called with one
+            argument, or wrong ids.
     """
 
     def __init__(self, registry: Registry, name: str) -> None:
@@ -90,10 +90,10 @@ class Registrar(Generic[T]):
 
 
 class BookUpdateRegistrar(Registrar[T]):
-    """Registers callbacks for book updates: `sub.on_book_update`, with `top_only` besides the filters.
+    """Registers callbacks for book updates: `sub.on_book_update`, with `top_only` besides.
 
-    With `top_only=True` a callback is called only when the best prices or sizes or the validity differ from
-    those of its last call for that book.
+    With `top_only=True` a callback is called only when the best prices or sizes or the validity
+    differ from those of its last call for that book.
     """
 
     @overload

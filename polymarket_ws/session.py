@@ -1,4 +1,4 @@
-"""One connection's conversation, sans-I/O: bytes and time in; events, frames to send and the next deadline out."""
+"""One connection's conversation, sans-I/O: bytes and time in; events, frames and a deadline out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .repeats import is_milestone
 logger = logging.getLogger(__name__)
 
 NORMAL_CLOSURE = 1000
-AUTHENTICATION_SECONDS = 5.0  # refused credentials are answered with a close within this (PROTOCOL 2.1)
+AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (PROTOCOL 2.1)
 _REASON_CHARS = 100
 
 Outgoing = str | Pong | Close
@@ -28,7 +28,7 @@ Outgoing = str | Pong | Close
 
 @define(eq=False)
 class Tally:
-    """What one named connection received, over all its sessions. Plain ints of its shard's thread."""
+    """What one named connection received, over all its sessions. Written by its shard's thread."""
 
     messages: int = 0
     received_bytes: int = 0
@@ -43,8 +43,8 @@ class Tally:
 class Session:
     """The state of one open WebSocket, from its handshake to its end. Never used again after it.
 
-    Whoever owns it feeds `receive` and `tick`, sends what it finds in `outbox`, calls again at `deadline`,
-    and closes the connection once `ended` says why.
+    Whoever owns it feeds `receive` and `tick`, sends what it finds in `outbox`, calls again at
+    `deadline`, and closes the connection once `ended` says why.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Session:
     """Something but a close came: data or a PONG."""
     _wanted: Wanted = field(factory=Wanted)
     _opened_at: float = 0.0
-    _next_ping_at: float = 0.0
+    _next_ping_at: float = float("inf")
     _unanswered_ping_at: float | None = None
     _parser: FrameParser = field(init=False)
     _debug: bool = field(init=False)
@@ -80,7 +80,7 @@ class Session:
         return min(self._next_ping_at, self._unanswered_ping_at + self.options.pong_timeout)
 
     def open(self, wanted: Wanted, now: float) -> None:
-        """The handshake is done: subscribe. The first text is never PING, which the server answers with 1008."""
+        """The handshake is done: subscribe. The server closes with 1008 when PING comes first."""
         self._wanted = wanted
         self._opened_at = now
         self._next_ping_at = now + self.options.heartbeat_interval
@@ -135,9 +135,7 @@ class Session:
             and now - self._opened_at < AUTHENTICATION_SECONDS
         )
 
-    def _receive_text(
-        self, text: str, now: float, received_at_ns: int, items: list[Item]
-    ) -> None:
+    def _receive_text(self, text: str, now: float, received_at_ns: int, items: list[Item]) -> None:
         self._count_message()
         if self._debug:
             logger.debug("%s: < %s", self.name, redact(text))
@@ -163,9 +161,7 @@ class Session:
         level = logging.WARNING if text == "INVALID OPERATION" else logging.DEBUG
         logger.log(level, "%s: the server says %r", self.name, text)
 
-    def _receive_data(
-        self, text: str, now: float, received_at_ns: int, items: list[Item]
-    ) -> None:
+    def _receive_data(self, text: str, now: float, received_at_ns: int, items: list[Item]) -> None:
         self.useful = True
         self.tally.last_data_at = now
         if self.hears_frames():
@@ -192,6 +188,6 @@ class Session:
 
     def _receive_close(self, close: Close) -> None:
         self.close(close.code or NORMAL_CLOSURE)
-        reason = close.reason[:_REASON_CHARS]
-        detail = f"code {close.code}{f' {reason!r}' if reason else ''}"
+        reason = f" {redact(close.reason[:_REASON_CHARS])!r}" if close.reason else ""
+        detail = f"code {close.code}{reason}" if close.code else "without a code"
         self.ended = ConnectionLost("closed", detail, code=close.code)

@@ -98,6 +98,10 @@ class Shard:
         self._thread.join()
 
     @property
+    def is_stopping(self) -> bool:
+        return self._stop_reason is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether its connection is open."""
         return self._leader.is_open

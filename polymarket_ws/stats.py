@@ -18,7 +18,7 @@ class ConnectionStats:
     channel: str
     """"market" or "user"."""
     state: str
-    """"idle" (nothing wanted), "connecting", "open", "waiting" (for the next attempt) or "closed"."""
+    """"idle" (nothing wanted), "connecting", "open", "waiting" (to try again) or "closed"."""
     generation: int
     """How many connections this one name has had; 0 before the first."""
     attempt: int

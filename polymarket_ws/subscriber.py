@@ -311,8 +311,13 @@ class Subscriber:
             try:
                 self.start()
                 self.wait()
-            finally:
+            except KeyboardInterrupt:  # the second Ctrl-C: some callback does not return
+                self.stop(timeout=0.0)
+                raise
+            except PolymarketWsError:
                 self.stop()
+                raise
+            self.stop()
 
     def wait_ready(self, timeout: float = 10.0, asset_ids: AssetIds | None = None) -> None:
         """Wait until every channel is connected and every subscribed book is live.

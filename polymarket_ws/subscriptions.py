@@ -1,4 +1,4 @@
-"""What a Subscriber wants: token ids and condition ids, checked with sentences that say what happened."""
+"""What a Subscriber wants: token ids and condition ids, checked in sentences that help."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_asset_ids(value: AssetIds, argument: str = "asset_ids") -> frozenset[s
     """The token ids in `value`, as strings.
 
     Raises:
-        ConfigurationError: not an iterable of token ids; the sentence says what it looks like instead.
+        ConfigurationError: not an iterable of token ids; the sentence says what it looks like.
     """
     return frozenset(_asset_id(item, argument) for item in _items(value, argument, "token ids"))
 
@@ -48,7 +48,7 @@ def check_filter_assets(value: str | int | AssetIds | None) -> frozenset[str] | 
     """A callback's `asset_id=`: one id or several; None for all."""
     if value is None:
         return None
-    several: AssetIds = [value] if isinstance(value, (str, int)) else value
+    several: AssetIds = [value] if isinstance(value, (str, int, float)) else value
     return check_asset_ids(several, "asset_id")
 
 
@@ -68,9 +68,7 @@ def _items(value: object, argument: str, kind: str) -> list[object]:
             )
         raise ConfigurationError(f"{argument} is one {type(value).__name__}: pass a list of {kind}")
     if isinstance(value, (int, float)) or not isinstance(value, Iterable):
-        raise ConfigurationError(
-            f"{argument} is a {type(value).__name__}: pass a list of {kind}"
-        )
+        raise ConfigurationError(f"{argument} is a {type(value).__name__}: pass a list of {kind}")
     return list(value)
 
 
@@ -106,15 +104,14 @@ def _resemblance(item: str) -> str:
 def _market(item: object, argument: str) -> str:
     if isinstance(item, str) and _CONDITION_ID.fullmatch(item):
         return item.lower()
-    if isinstance(item, int) or (isinstance(item, str) and _DIGITS.fullmatch(item)):
+    is_whole = isinstance(item, int) and not isinstance(item, bool)
+    if is_whole or (isinstance(item, str) and _DIGITS.fullmatch(item)):
         raise ConfigurationError(
             f"{argument} holds {_shown(str(item))}, which looks like a token id; "
             "markets takes condition ids (0x and 64 hex digits)"
         )
     shown = _shown(item) if isinstance(item, str) else f"a {type(item).__name__}"
-    raise ConfigurationError(
-        f"{argument} holds {shown}: a condition id is 0x and 64 hex digits"
-    )
+    raise ConfigurationError(f"{argument} holds {shown}: a condition id is 0x and 64 hex digits")
 
 
 def _shown(item: str) -> str:

@@ -23,14 +23,14 @@ CANDIDATE_PRICES = [f"{n / 1000:.3f}" for n in range(1, 1000)]
 
 
 class Follower:
-    """A plain model of what a careful client holds: dicts of the wire's strings, and the hash recipe."""
+    """A plain model of what a careful client holds: the wire's strings, and the recipe."""
 
     def __init__(self, exchange: SimulatedExchange) -> None:
         self.exchange = exchange
         self.books: dict[str, dict[str, Any]] = {}
         self.checked = 0
         for asset_id in exchange.asset_ids:
-            self.take(exchange.snapshot(asset_id))
+            self.take(snapshot(exchange, asset_id))
 
     def take(self, event: dict[str, Any]) -> None:
         kind = event["event_type"]
@@ -43,7 +43,7 @@ class Follower:
             self.books[event["asset_id"]]["tick_size"] = event["new_tick_size"]
         elif kind == "new_market":
             for asset_id in event["assets_ids"]:
-                self._book(self.exchange.snapshot(asset_id))
+                self._book(snapshot(self.exchange, asset_id))
 
     def _book(self, event: dict[str, Any]) -> None:
         kept = self.books.setdefault(event["asset_id"], {})
@@ -99,25 +99,36 @@ class Follower:
         raise AssertionError(f"no last price explains the hash {expected} of {asset_id}")
 
 
+def snapshot(exchange: SimulatedExchange, asset_id: str) -> dict[str, Any]:
+    """The book of an open market's token."""
+    book = exchange.snapshot(asset_id)
+    assert book is not None
+    return book
+
+
 def kinds(events: list[dict[str, Any]]) -> list[str]:
+    """The type of each event."""
     return [event["event_type"] for event in events]
 
 
 def only(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The events of one type."""
     return [event for event in events if event["event_type"] == kind]
 
 
 @pytest.fixture
 def exchange() -> SimulatedExchange:
+    """One market, its hash parameters fixed."""
     return SimulatedExchange(seed=1, markets=1, min_order_size="5", neg_risk=False)
 
 
 def best_ask(exchange: SimulatedExchange, asset_id: str) -> Decimal:
+    """The lowest price somebody sells at."""
     return exchange.book(asset_id).asks[0].price
 
 
 def test_hash_recipe_gives_the_hashes_of_the_live_capture() -> None:
-    """The recipe gives all 84 book hashes of a live connection, its one lost delta put in by hand."""
+    """All 84 book hashes of a live connection come out, its one lost delta put in."""
     if not (FRAMES / "market_capture.jsonl").exists():
         pytest.skip("the shared wire frames are not here: ../shared/frames")
     notes = json.loads((FRAMES / "market_capture.notes.json").read_text())
@@ -175,7 +186,7 @@ def test_numbers_are_printed_without_exponent_and_trailing_zeros(text: str) -> N
     [("0.87", "0.870"), ("0.5", "0.500"), ("0.002", "0.002"), ("0.9995", "0.9995")],
 )
 def test_last_trade_price_has_three_decimals_at_least(price: str, text: str) -> None:
-    """The last trade price in snapshots and hashes has three decimals, or more where it needs them."""
+    """The last trade price has three decimals, or more where it needs them."""
     assert text == last_price_text(Decimal(price))
 
 
@@ -303,29 +314,29 @@ def test_a_crossing_order_on_the_twin_matches_the_mirrored_level(
 
 @pytest.mark.parametrize(("whose", "when"), SWITCHES)
 def test_the_switches_say_how_the_last_price_enters_the_hash(whose: Any, when: Any) -> None:
-    """Market-wide or for the taker's token only, with the price_change already or with the print."""
+    """Market-wide or the taker's token's only, with the price_change or with the print."""
     exchange = SimulatedExchange(
         seed=9, markets=1, hash_last_price=whose, hash_timing=when, min_order_size="5"
     )
     yes, no = exchange.asset_ids
     text = last_price_text(best_ask(exchange, yes))
     exchange.place(yes, "BUY", best_ask(exchange, yes), exchange.book(yes).asks[0].size)
-    during = [exchange.snapshot(asset)["last_trade_price"] for asset in (yes, no)]
+    during = [snapshot(exchange, asset)["last_trade_price"] for asset in (yes, no)]
     exchange.advance(50)
-    after = [exchange.snapshot(asset)["last_trade_price"] for asset in (yes, no)]
+    after = [snapshot(exchange, asset)["last_trade_price"] for asset in (yes, no)]
     final = [text, text if whose == "market" else ""]
     assert final == after
     assert (final if when == "early" else ["", ""]) == during
 
 
 def test_a_price_beyond_the_threshold_makes_the_tick_finer(exchange: SimulatedExchange) -> None:
-    """A bid above 0.96 brings a tick_size_change of both tokens; later hashes carry the new tick."""
+    """A bid above 0.96 brings a tick_size_change of both tokens, once."""
     yes = exchange.asset_ids[0]
     exchange.place(yes, "BUY", "0.96", "100000")
     changes = only(exchange.place(yes, "BUY", "0.97", "10"), "tick_size_change")
     assert list(exchange.asset_ids) == [event["asset_id"] for event in changes]
     assert ("0.01", "0.001") == (changes[0]["old_tick_size"], changes[0]["new_tick_size"])
-    assert "0.001" == exchange.snapshot(yes)["tick_size"]
+    assert "0.001" == snapshot(exchange, yes)["tick_size"]
     assert [] == only(exchange.place(yes, "BUY", "0.971", "10"), "tick_size_change")
 
 
@@ -384,7 +395,7 @@ def test_an_own_trade_is_told_once_for_each_status(
 
 
 def test_a_maker_finds_its_fill_among_the_maker_orders(exchange: SimulatedExchange) -> None:
-    """As MAKER the trade's owner is the taker, and one's own fill is in maker_orders, perhaps of the twin."""
+    """As MAKER, one's own fill is in maker_orders, perhaps of the twin token."""
     yes, no = exchange.asset_ids
     price = best_ask(exchange, yes) - Decimal("0.01")
     exchange.place(no, "BUY", 1 - price, "20", own=True)
@@ -438,7 +449,7 @@ def test_a_new_market_is_open_for_trade(exchange: SimulatedExchange) -> None:
     (event,) = exchange.open_market()
     assert exchange.asset_ids[2:] == tuple(event["assets_ids"])
     assert exchange.markets[1] == event["market"] == exchange.market_of(event["assets_ids"][0])
-    assert exchange.snapshot(event["assets_ids"][0])["bids"]
+    assert snapshot(exchange, event["assets_ids"][0])["bids"]
 
 
 def test_levels_are_worst_first_on_the_wire_and_best_first_in_the_book(
@@ -446,7 +457,7 @@ def test_levels_are_worst_first_on_the_wire_and_best_first_in_the_book(
 ) -> None:
     """The wire's order is the protocol's, the value's the user's."""
     yes = exchange.asset_ids[0]
-    wire, book = exchange.snapshot(yes), exchange.book(yes)
+    wire, book = snapshot(exchange, yes), exchange.book(yes)
     assert all(Decimal(a["price"]) < Decimal(b["price"]) for a, b in pairwise(wire["bids"]))
     assert all(Decimal(a["price"]) > Decimal(b["price"]) for a, b in pairwise(wire["asks"]))
     assert wire["bids"][-1]["price"] == str(book.bids[0].price)

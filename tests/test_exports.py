@@ -102,7 +102,7 @@ def test_import_starts_nothing_and_needs_no_extra() -> None:
     """Importing the package starts no thread and loads neither asyncio nor an extra's library."""
     program = (
         "import sys, threading, polymarket_ws\n"
-        "unwanted = {'asyncio', 'websockets', 'wsproto', 'trustme', 'python_socks'}\n"
+        "unwanted = {'asyncio', 'websockets', 'wsproto', 'trustme'}\n"
         "print(threading.active_count(), sorted(unwanted & set(sys.modules)))"
     )
     done = subprocess.run(

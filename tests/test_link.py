@@ -53,7 +53,7 @@ def test_nothing_to_read(way: Way) -> None:
 
 @plain_and_tls
 def test_big_reads(way: Way) -> None:
-    """A long message comes complete in bulk reads of at most 256 KiB, over TLS too."""
+    """A long message comes complete in bulk reads of bounded size, over TLS too."""
     wrap, context = way()
     payload = os.urandom(3_000_000)
     frame = long_frame(payload)
@@ -88,11 +88,11 @@ def test_a_tls_read_gathers_records() -> None:
     with Server(encrypt(server_context(), speak(send))) as server:
         link = attempt_to(server.port, context=client_context()).open()
         assert sent.wait(PATIENCE)
-        total = 0
-        while total < 50_000:
-            total += (gathered := len(receive(link)))
+        reads: list[int] = []
+        while sum(reads) < 50_000:
+            reads.append(len(receive(link)))
 
-        assert gathered > 500
+        assert max(reads) > 500
         link.close()
 
 

@@ -1,4 +1,4 @@
-"""The official asyncio client streams from FakeServer, which so follows the protocol and not our client."""
+"""The official asyncio client streams from FakeServer: it follows the protocol, not our client."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def environment(server: FakeServer) -> Any:
 
 
 def run(main: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine function with a deadline."""
+
     async def bounded() -> T:
         return await asyncio.wait_for(main(), SECONDS)
 
@@ -49,6 +51,7 @@ async def in_thread(function: Callable[[], T]) -> T:
 
 
 async def take(handle: Any, count: int) -> list[Any]:
+    """The next events of a subscription."""
     return [await anext(stream) for stream in [aiter(handle)] for _ in range(count)]
 
 

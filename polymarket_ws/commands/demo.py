@@ -1,4 +1,4 @@
-"""`polymarket-ws demo`: a simulated exchange, a real socket, live books, and a connection that is cut once."""
+"""`polymarket-ws demo`: a simulated exchange, live books, and a connection that is cut once."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import sys
 import textwrap
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 
 from attrs import define, field
 
-from ..books import LiveBook
-from ..credentials import Credentials
-from ..event_stream import EventStream
-from ..events import Connected, Disconnected, Event, LastTradePrice, Order, Trade
-from ..subscriber import Subscriber
-from ..testing import FakeServer, SimulatedExchange
+from polymarket_ws.books import LiveBook
+from polymarket_ws.credentials import Credentials
+from polymarket_ws.event_stream import EventStream
+from polymarket_ws.events import Connected, Disconnected, Event, LastTradePrice, Order, Trade, plain
+from polymarket_ws.subscriber import Subscriber
+from polymarket_ws.testing import FakeServer, SimulatedExchange
+
 from . import interrupts
 from .event_lines import level_text, short
 from .screen import Line, Screen, is_terminal
@@ -26,80 +27,219 @@ from .table import table
 STEPS_PER_SECOND = 40.0
 REDRAW_SECONDS = 0.1
 TELL_SECONDS = 1.0  # between two lines about the books where there is no table
-MOST_OUTAGE_SECONDS = 1.5
+CUT_AFTER = 0.4  # of the demo's seconds
+OUTAGE, MOST_OUTAGE_SECONDS = 0.15, 1.5
 GRACE_SECONDS = 10.0  # past the end, for a recovery that a busy machine delays
-TRADES_SHOWN, HAPPENINGS_SHOWN = 5, 5
+TRADES_SHOWN, HAPPENINGS_SHOWN = 5, 6
 
 
 @define(eq=False)
 class Demo:
     """One run of the demo, on the caller's thread.
 
-    It pulls events with `Subscriber.events` and reads `Subscriber.books`; both are safe on any thread.
+    It pulls events with `Subscriber.events` and reads `Subscriber.books`, both made for any thread.
     """
 
     seconds: float
     _exchange: SimulatedExchange = field(factory=SimulatedExchange)
     _server: FakeServer = field(init=False)
-    _subscriber: Subscriber = field(init=False)
-    _ending: bool = False
+    _asset_ids: tuple[str, ...] = field(init=False)
+    _asked_to_end: bool = False
     _begun_at: float = 0.0
     _cut_at: float | None = None
-    _listening: bool = True
-    _stale: int = 0
+    _listening_again: bool = False
     _cut_reason: str = ""
-    _recovered: Connected | None = None
+    _stale: int = 0
+    _reconnected: Connected | None = None
+    _live_again: bool = False
     _trades: deque[str] = field(factory=lambda: deque(maxlen=TRADES_SHOWN))
     _happenings: deque[Line] = field(factory=lambda: deque(maxlen=HAPPENINGS_SHOWN))
-    _tell: Callable[[str], None] = field(init=False, default=lambda _: None)
+    _tell: Callable[[str], None] = lambda text: None
 
     def __attrs_post_init__(self) -> None:
         self._server = FakeServer(self._exchange)
+        self._asset_ids = self._exchange.asset_ids
 
-    def run(self) -> int:
-        """Show it until its seconds have passed or Ctrl-C; returns the exit code, which is 0."""
+    def run(self) -> None:
+        """Show it until its seconds have passed or Ctrl-C, then sum it up."""
         with interrupts.handled(self._ask_to_end), self._server:
-            self._subscriber = self._make_subscriber()
+            subscriber = self._make_subscriber()
             kinds = (LastTradePrice, Order, Trade, Connected, Disconnected)
-            with self._subscriber.events(*kinds) as events, self._subscriber:
+            with subscriber.events(*kinds) as events, subscriber:
                 self._server.run(STEPS_PER_SECOND)
                 self._begun_at = time.monotonic()
-                self._show(events)
-                summary = self._summary()
-        columns = min(100, shutil.get_terminal_size().columns)
-        sys.stdout.write(f"\n{textwrap.fill(summary, max(20, columns - 1))}\n")
-        sys.stdout.flush()
-        return 0
+                self._show(subscriber, events)
+                summary = self._summary(subscriber)
+        columns = max(20, min(100, shutil.get_terminal_size().columns - 1))
+        _print(f"\n{textwrap.fill(summary, columns)}")
 
     def _ask_to_end(self) -> None:
-        self._ending = True
+        self._asked_to_end = True
 
     def _make_subscriber(self) -> Subscriber:
-        options = self._server.options(backoff_cap=0.5)  # an outage of seconds, not of minutes
-        # The fake server lets anyone in; own events are those of the exchange's own key.
+        # This server lets anyone in; one's own events are those of the exchange's key.
         credentials = Credentials(self._exchange.api_key, "demo", "demo")
-        asset_ids = self._exchange.asset_ids
-        return Subscriber(asset_ids, credentials=credentials, options=options, name="demo")
+        options = self._server.options(backoff_cap=0.5)  # its outage is short
+        return Subscriber(self._asset_ids, credentials=credentials, options=options, name="demo")
 
-    def _show(self, events: EventStream[Event]) -> None:
-        if not is_terminal(sys.stdout):
+    def _show(self, subscriber: Subscriber, events: EventStream[Event]) -> None:
+        if is_terminal(sys.stdout):
+            with Screen(sys.stdout) as screen:
+                draw = partial(self._draw, screen, subscriber)
+                self._follow(subscriber, events, REDRAW_SECONDS, draw)
+        else:
             self._tell = _print
-            self._follow(events, TELL_SECONDS, self._tell_books)
-            return
-        with Screen(sys.stdout) as screen:
-            self._follow(events, REDRAW_SECONDS, lambda: screen.draw(self._picture(screen.size[0])))
+            self._follow(subscriber, events, TELL_SECONDS, partial(self._tell_books, subscriber))
 
     def _follow(
-        self, events: EventStream[Event], every: float, show: Callable[[], None]
+        self,
+        subscriber: Subscriber,
+        events: EventStream[Event],
+        every: float,
+        show: Callable[[], None],
     ) -> None:
-        for tick in self._ticks():
-            self._play_outage()
-            if tick >= every:
+        show_at = self._begun_at + REDRAW_SECONDS
+        while not self._is_over(now := time.monotonic()):
+            self._play_outage(now)
+            if now >= show_at:
                 show()
+                show_at = now + every
             event = events.next_within(REDRAW_SECONDS)
             if event is not None:
-                self._take(event)
+                self._take(event, subscriber)
+            if self._reconnected and not self._live_again and subscriber.healthy:
+                self._live_again = True
+                self._note(f"all {len(subscriber.books)} books live again", "good")
         show()
 
-    def _ticks(self) -> Iterator[float]:
-        raise NotImplementedError
+    def _is_over(self, now: float) -> bool:
+        left = self._begun_at + self.seconds - now
+        return self._asked_to_end or (left <= 0 and (self._live_again or left <= -GRACE_SECONDS))
+
+    def _play_outage(self, now: float) -> None:
+        """Reset the market connection once, and refuse new ones for a while."""
+        if self._cut_at is None and now - self._begun_at >= CUT_AFTER * self.seconds:
+            self._cut_at = now
+            self._server.stop_listening()
+            self._server.disconnect(channel="market")
+        outage = min(MOST_OUTAGE_SECONDS, OUTAGE * self.seconds)
+        if self._cut_at is not None and not self._listening_again and now - self._cut_at >= outage:
+            self._listening_again = True
+            self._server.listen_again()
+
+    def _take(self, event: Event, subscriber: Subscriber) -> None:
+        if isinstance(event, LastTradePrice):
+            self._note_trade(event, "")
+        elif isinstance(event, Trade):
+            self._note_trade(event, f"  your own, {event.status}")
+        elif isinstance(event, Connected):
+            self._take_connected(event)
+        elif isinstance(event, Disconnected):
+            self._take_disconnected(event, subscriber)
+
+    def _take_connected(self, event: Connected) -> None:
+        if event.downtime is None:
+            self._note(f"{event.channel} channel connected", "good")
+            return
+        self._reconnected = event
+        self._note(
+            f"{event.channel} channel connected again after {event.downtime:.2f} s "
+            f"(attempt {event.attempt})",
+            "good",
+        )
+
+    def _take_disconnected(self, event: Disconnected, subscriber: Subscriber) -> None:
+        retry = f"; next attempt in {event.delay:.2f} s" if event.delay is not None else ""
+        if event.attempt:
+            self._note(f"attempt {event.attempt}: {event.reason}{retry}", "bad")
+            return
+        self._cut_reason = event.reason
+        self._stale = sum(not book.valid for book in subscriber.books.values())
+        self._note(
+            f"{event.channel} connection lost ({event.reason}): {self._stale} books stale{retry}",
+            "bad",
+        )
+
+    def _note_trade(self, event: LastTradePrice | Trade, whose: str) -> None:
+        what = f"{event.side} {plain(event.size)} at {plain(event.price)}"
+        self._trades.append(f"{short(event.asset_id)}  {what}{whose}")
+        self._tell(f"{self._elapsed():5.1f} s  trade  {self._trades[-1]}")
+
+    def _note(self, text: str, tone: str) -> None:
+        self._happenings.append(Line(f"{self._elapsed():5.1f} s  {text}", tone))
+        self._tell(self._happenings[-1].text)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._begun_at
+
+    def _draw(self, screen: Screen, subscriber: Subscriber) -> None:
+        columns, height = screen.size
+        stats = subscriber.stats()
+        left = max(0.0, self.seconds - self._elapsed())
+        heading = f"{subscriber.state}  {sum(stats.events.values())} events  {left:.0f} s left"
+        books = table(self._books(subscriber), columns)
+        spare = max(0, height - len(books) - 3)
+        newest = list(self._happenings)[-spare:] if spare else []
+        rows = min(TRADES_SHOWN, spare - len(newest))
+        trades = [Line(text) for text in self._trades][-rows:] if rows else []
+        trades += [Line("")] * (rows - len(trades))  # so that what is below does not jump
+        screen.draw(
+            [
+                Line(heading, "good" if subscriber.healthy else "bad"),
+                *books,
+                Line("connections", "dim"),
+                *newest,
+                Line("trades", "dim"),
+                *trades,
+            ]
+        )
+
+    def _books(self, subscriber: Subscriber) -> list[LiveBook]:
+        """In the order of their markets, the two tokens of one below each other."""
+        return [subscriber.books[asset_id] for asset_id in self._asset_ids]
+
+    def _tell_books(self, subscriber: Subscriber) -> None:
+        books = self._books(subscriber)
+        live = sum(book.valid for book in books)
+        top = books[0].top
+        first = f"{short(books[0].asset_id)}  {level_text(top.bid)} / {level_text(top.ask)}"
+        self._tell(
+            f"{self._elapsed():5.1f} s  books  {live} live, {len(books) - live} stale; {first}"
+        )
+
+    def _summary(self, subscriber: Subscriber) -> str:
+        stats, kinds = subscriber.stats(), subscriber.stats().events
+        named = (
+            ("book", "snapshots"),
+            ("price_change", "price changes"),
+            ("last_trade_price", "trades"),
+            ("order", "updates of your own orders"),
+            ("trade", "updates of your own trades"),
+        )
+        counts = ", ".join(f"{kinds.get(kind, 0)} {name}" for kind, name in named)
+        return (
+            f"In {self._elapsed():.1f} s a simulated exchange sent {sum(kinds.values())} events of "
+            f"{len(subscriber.books)} assets over real sockets on 127.0.0.1: {counts}. "
+            f"{self._outage_told()} "
+            f"{stats.decode_errors} messages were not understood, {stats.dropped} events dropped."
+        )
+
+    def _outage_told(self) -> str:
+        if not self._cut_reason:
+            return "It ended before a connection was cut."
+        lost = (
+            f"The market connection was cut once ({self._cut_reason}): "
+            f"{self._stale} books were stale at once"
+        )
+        if self._reconnected is None or not self._live_again:
+            return f"{lost}, and it ended before they were live again."
+        downtime = self._reconnected.downtime or 0.0
+        return (
+            f"{lost}; {downtime:.2f} s later, at attempt {self._reconnected.attempt}, it was "
+            "connected again and fresh snapshots made them live."
+        )
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 
-from ..events import Book, Event, LastTradePrice, Level, PriceChange
+from polymarket_ws.events import Book, Event, LastTradePrice, Level, PriceChange
 
 _SHORT_CHARS = 13
 

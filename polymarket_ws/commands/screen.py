@@ -32,7 +32,7 @@ def is_terminal(out: TextIO) -> bool:
 class Screen:
     """Where the demo draws. Used by one thread; a context manager that hides the cursor meanwhile.
 
-    No line is longer than the terminal is wide and no block longer than it is high, since either would
+    No line is longer than the terminal is wide and no block longer than it is high: either would
     scroll, and the next drawing could not go back to its beginning.
     """
 
@@ -63,7 +63,7 @@ class Screen:
         self._drawn, self._columns = len(shown), columns
 
     def _go_back(self, columns: int) -> str:
-        if self._drawn and columns != self._columns:  # resized: the terminal has wrapped what it likes
+        if self._drawn and columns != self._columns:  # resized: lines were wrapped
             return _CLEAR_ALL
         return (f"\x1b[{self._drawn}A\r" if self._drawn else "") + _CLEAR_BELOW
 

@@ -1,4 +1,4 @@
-"""`polymarket-ws stream`: the events of some assets, one line each, until somebody has seen enough."""
+"""`polymarket-ws stream`: the events of some assets on stdout, one line each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
-from ..event_stream import EventStream
-from ..events import Connected, Disconnected, Event
-from ..options import Options
-from ..subscriber import Subscriber
+from polymarket_ws.event_stream import EventStream
+from polymarket_ws.events import Connected, Disconnected, Event
+from polymarket_ws.options import Options
+from polymarket_ws.subscriber import Subscriber
+
 from . import interrupts
 
 logger = logging.getLogger(__name__)
@@ -50,14 +51,17 @@ class StreamCommand:
         """Write lines to stdout until the end; returns the exit code."""
         begun_at = time.monotonic()
         # A stream is registered before the start, so that the very first event is not missed.
-        with self._subscriber.events(*self.kinds, Connected, Disconnected) as events:
-            with interrupts.handled(self._ask_to_end), self._subscriber:
-                try:
-                    timed_out = self._copy(events, begun_at)
-                except BrokenPipeError:
-                    _discard_stdout()
-                    return ENDED
-                return self._judge(timed_out)
+        with (
+            self._subscriber.events(*self.kinds, Connected, Disconnected) as events,
+            interrupts.handled(self._ask_to_end),
+            self._subscriber,
+        ):
+            try:
+                timed_out = self._copy(events, begun_at)
+            except BrokenPipeError:
+                _discard_stdout()
+                return ENDED
+            return self._judge(timed_out)
 
     def _ask_to_end(self) -> None:
         self._subscriber.stop(timeout=0)
@@ -98,12 +102,12 @@ class StreamCommand:
         return ENDED
 
     def _hint(self) -> None:
-        """Say which assets the server seems not to know, once: it says nothing itself (PROTOCOL 1.2)."""
+        """Say once which assets the server seems not to know; it leaves them out (PROTOCOL 1.2)."""
         absent = [b.asset_id for b in self._subscriber.books.values() if not b.market]
         if absent and self._connected and not self._hinted:
             self._hinted = True
             logger.warning(
-                "no book came for %s: not a token id (they have about 77 digits), or its market is closed",
+                "no book came for %s: token ids have about 77 digits, and the market must be open",
                 ", ".join(sorted(absent)),
             )
 

@@ -1,4 +1,4 @@
-"""The demo's picture: a table of live books, the newest trades and what happened to the connection."""
+"""Live books as the lines of a table, in as many columns as the terminal has room for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from ..books import LiveBook
-from ..events import Level
+from polymarket_ws.books import LiveBook
+from polymarket_ws.events import Level
+
 from .event_lines import short
 from .screen import Line
 

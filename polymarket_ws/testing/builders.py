@@ -1,8 +1,9 @@
 """Event values with sensible defaults, for the tests of callbacks and strategies.
 
-Prices and sizes are given as str, Decimal or int, never float. The defaults belong together: asset "1"
-of market `MARKET`, whose twin is "2", at the one fixed time `TIMESTAMP_MS`: pass `timestamp_ms` where
-time matters. `extra` fields of the wire are no concern here: build the value's class itself for those.
+Prices and sizes are given as str, Decimal or int, never float. The defaults belong together: asset
+"1" of market `MARKET`, whose twin is "2", at the one fixed time `TIMESTAMP_MS`: pass
+`timestamp_ms` where time matters. `extra` fields of the wire are no concern here: build the
+value's class itself for those.
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ def make_book(
     Args:
         bids: (price, size) pairs in any order.
         asks: The same.
-        hash: None: the right one for this book, by PROTOCOL 1.6, with `min_order_size` 5, `neg_risk`
-            false and, where None, a tick of 0.01 and no last trade.
-        tick_size: None: absent, as in a refresh; a FakeServer adds 0.01 when it answers a subscription.
+        hash: None: the right one for this book, by PROTOCOL 1.6, with `min_order_size` 5,
+            `neg_risk` false and, where None, a tick of 0.01 and no last trade.
+        tick_size: None: absent, as in a refresh; a FakeServer adds 0.01 when it answers a
+        subscription.
         last_trade_price: None: absent; a FakeServer answers with "".
     """
     book = Book(
@@ -92,8 +94,8 @@ def make_price_change(
 
     Args:
         asset_id: Of the changes given as tuples.
-        changes: (side, price, new size) each; size 0 removes the level. A `LevelChange` is taken as it
-            is, so that the twin token, hashes and different tops can be had.
+        changes: (side, price, new size) each; size 0 removes the level. A `LevelChange` is taken
+            as it is, so that the twin token, hashes and different tops can be had.
         best_bid: After the changes; None: absent.
         best_ask: The same.
     """

@@ -14,7 +14,7 @@ def loopback_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
         ImportError: trustme is missing; the sentence says what to install.
     """
     try:
-        import trustme  # noqa: PLC0415 - only wss:// needs it
+        import trustme
     except ImportError as error:
         raise ImportError("tls=True needs trustme: install polymarket-ws[testing]") from error
     authority = trustme.CA()

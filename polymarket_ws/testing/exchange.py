@@ -66,9 +66,9 @@ class _Pending:
 class SimulatedExchange:
     """A deterministic exchange: equal seeds and equal calls give equal events.
 
-    Made by a test or the demo, alone or under a FakeServer. Sans-I/O: no socket, no thread, no clock. Its
-    time, `now_ms`, moves only by `step`, `advance` and `trade`. Not thread-safe: while a running
-    FakeServer stands on it, drive it through `FakeServer.play` alone.
+    Made by a test or the demo, alone or under a FakeServer. Sans-I/O: no socket, no thread, no
+    clock. Its time, `now_ms`, moves only by `step`, `advance` and `trade`. Not thread-safe: while
+    a running FakeServer stands on it, drive it through `FakeServer.play` alone.
 
         exchange = SimulatedExchange(seed=7)
         yes, no = exchange.asset_ids[:2]
@@ -77,19 +77,20 @@ class SimulatedExchange:
         exchange.trade(yes, "BUY", "25")             # price_change, book, book, last_trade_price
         exchange.book(yes).bids[0].price             # Decimal, best first
 
-    Events of both channels come in one list, in the order in which they happen; `event_type` "order" and
-    "trade" belong to the user channel. The last market starts near 0.96, so it soon gets a finer tick.
-    Seeded steps open new markets but never resolve one: `resolve` does.
+    Events of both channels come in one list, in the order in which they happen; `event_type`
+    "order" and "trade" belong to the user channel. The last market starts near 0.96, so it soon
+    gets a finer tick. Seeded steps open new markets but never resolve one: `resolve` does.
 
     Args:
         seed: Of everything random: ids, books, what the steps do.
         markets: How many there are at first; each has two tokens.
         api_key: The user's: the `owner` of own orders and trades.
         start_ms: The first `now_ms`.
-        hash_last_price: Whose last trade price enters a token's hash: that of its "market" (both tokens
-            carry the same text, as the captured server does) or the "taker"'s token's only.
-        hash_timing: "early": a trade's price is in the hash of its own price_change already, before its
-            last_trade_price is sent (seen live, PROTOCOL 1.6); "late": from that event on.
+        hash_last_price: Whose last trade price enters a token's hash: that of its "market" (both
+            tokens carry the same text, as the captured server does) or the "taker"'s token's only.
+        hash_timing: "early": a trade's price is in the hash of its own price_change already,
+            before its last_trade_price is sent (seen live, PROTOCOL 1.6); "late": from that event
+            on.
         tick_size: Of new markets.
         min_order_size: Of every market; None: one of 5, 1 and 15 by the seed.
         neg_risk: Of every market; None: by the seed.
@@ -156,7 +157,7 @@ class SimulatedExchange:
         return self._by_asset[asset_id].condition_id
 
     def hash_parameters(self, asset_id: str) -> tuple[str, bool]:
-        """`min_order_size` and `neg_risk` of a token: what the hash needs and the channel never says."""
+        """`min_order_size` and `neg_risk` of a token: in the hash, but never on the wire."""
         market = self._by_asset[asset_id]
         return number_text(market.min_order_size), market.neg_risk
 
@@ -196,8 +197,9 @@ class SimulatedExchange:
     ) -> list[Wire]:
         """Place an order: it matches what it crosses, and the rest of it rests (unless FAK or FOK).
 
-        The events are those of this moment. The prints of its trades and their later statuses come from
-        `step` or `advance` when they are due. The order's id is `open_orders[-1].id` if it rests.
+        The events are those of this moment. The prints of its trades and their later statuses come
+        from `step` or `advance` when they are due. The order's id is `open_orders[-1].id` if it
+        rests.
 
         Args:
             price: On the market's grid, above 0 and below 1.
@@ -206,7 +208,8 @@ class SimulatedExchange:
             order_type: "GTC", "GTD", "FAK" or "FOK".
 
         Raises:
-            KeyError: unknown token. ValueError: resolved market, price off the grid, size too small.
+            KeyError: unknown token. ValueError: resolved market, price off the grid, size too
+            small.
         """
         market = self._by_asset[asset_id]
         order = self._new_order(
@@ -239,8 +242,8 @@ class SimulatedExchange:
     ) -> list[Wire]:
         """Match a market order at once and let time pass until all of it was told.
 
-        Returns the whole life of the trade: price_change, book, book, last_trade_price and, when the user
-        took part, the orders' updates and the trade from MATCHED to its end.
+        Returns the whole life of the trade: price_change, book, book, last_trade_price and, when
+        the user took part, the orders' updates and the trade from MATCHED to its end.
 
         Args:
             size: Shares; None: all of the best level.
@@ -281,7 +284,7 @@ class SimulatedExchange:
         ]
 
     def resolve(self, market: str, winning_asset_id: str | None = None) -> list[Wire]:
-        """Decide a market: own orders are cancelled, its tokens become unknown to new subscriptions.
+        """Decide a market: own orders are cancelled, its tokens are unknown from then on.
 
         Args:
             market: Condition id.
@@ -506,7 +509,7 @@ class SimulatedExchange:
 
     def _finer_tick(self, market: SimulatedMarket) -> list[Wire]:
         bid, ask = market.best(market.asset_ids[0])
-        if market.tick_size <= _FINER_TICK or _NEAR_ZERO <= ask and bid <= _NEAR_ONE:
+        if market.tick_size <= _FINER_TICK or (ask >= _NEAR_ZERO and bid <= _NEAR_ONE):
             return []
         return self.change_tick(market.condition_id, _FINER_TICK)
 

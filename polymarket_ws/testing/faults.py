@@ -1,4 +1,4 @@
-"""Scripted faults: what goes wrong with connections still to come, and with events still to be sent."""
+"""Scripted faults: what goes wrong with connections to come and events to be sent."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class _DeltaFault:
 class Faults:
     """What shall go wrong next; `FakeServer.faults`. Callable from any thread, at any time.
 
-    Connect faults are used up one by one, in the order they were asked for, by the connections that are
-    accepted from then on; with `times=None` the last one stays until `clear()`.
+    Connect faults are used up one by one, in the order they were asked for, by the connections
+    that are accepted from then on; with `times=None` the last one stays until `clear()`.
 
         server.faults.reject(429, {"Retry-After": "2"}, times=3)
         server.faults.lose("price_change", nth=2)
@@ -87,11 +87,11 @@ class Faults:
     def reject(
         self, status: int, headers: Mapping[str, str] | None = None, times: int | None = 1
     ) -> None:
-        """Answer the handshake with an HTTP status, such as 401, 429 with Retry-After, 301 with Location."""
+        """Answer the handshake with an HTTP status (429 with Retry-After, 301 with Location)."""
         self._next(ConnectFault("reject", status=status, headers=dict(headers or {})), times)
 
     def bad_credentials(self, times: int = 1) -> None:
-        """Treat the next subscriptions of the user channel as wrongly signed: a reset without a text."""
+        """Treat the next user subscriptions as wrongly signed: a reset without a text."""
         self._run(lambda: setattr(self, "_bad_credentials", times))
 
     def lose(self, event_type: str = "price_change", nth: int = 1) -> None:

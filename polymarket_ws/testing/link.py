@@ -1,4 +1,4 @@
-"""One accepted socket of a FakeServer, its TLS, its WebSocket protocol and what waits to be sent."""
+"""One accepted socket of a FakeServer: its TLS, its protocol and what waits to be sent."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Link:
             yield from self._received(data)
 
     def send_text(self, text: str | bytes) -> bool:
-        """Queue one text message; bytes go out as they are. Returns False when it can go nowhere."""
+        """Queue one text message, bytes as they are. Returns False if it can go nowhere."""
         if not self.is_open or self._stalled or self.deaf:
             return False
         self._protocol.send_text(text.encode() if isinstance(text, str) else text)

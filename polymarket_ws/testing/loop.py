@@ -30,8 +30,9 @@ _LONGEST_WAIT = 1.0
 class ServerLoop:
     """Accepts, reads and writes in a daemon thread named after the port; `stop` ends it.
 
-    Owned by one FakeServer, which hands in what a text means (`receive`) and what happens by time (`tick`,
-    which returns when it wants to be called next). Other threads reach the sockets through `call` alone.
+    Owned by one FakeServer, which hands in what a text means (`receive`) and what happens by time
+    (`tick`, which returns when it wants to be called next). Other threads reach the sockets
+    through `call` alone.
     """
 
     faults: Faults
@@ -105,7 +106,8 @@ class ServerLoop:
             if remaining <= 0:
                 return False
             with self._progress:
-                self._progress.wait_for(lambda seen=seen: self._turns != seen, remaining)  # type: ignore[misc]  # a default argument's type is not inferred
+                if self._turns == seen:
+                    self._progress.wait(remaining)
 
     def listen(self) -> None:
         """Open the listening socket, on the former port if there was one."""

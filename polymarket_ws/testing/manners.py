@@ -151,7 +151,7 @@ def assets_of(event: Mapping[str, Any]) -> set[str]:
 
 
 def snapshot_text(books: Sequence[Mapping[str, Any]]) -> str:
-    """The array that answers a subscription: compact, with a newline; a bare [] if nothing is known."""
+    """The array that answers a subscription: compact, with a newline; a bare [] if empty."""
     return json.dumps(books, separators=(",", ":"), ensure_ascii=False) + ("\n" if books else "")
 
 

@@ -54,9 +54,9 @@ class ObservedSubscriber(Protocol):
 class FakeServer:
     """A real WebSocket server, ws:// or wss://, with the manners and the faults of Polymarket's.
 
-    Made by a test (or by the fixture `polymarket_server`), used as a context manager; it lives in one
-    daemon thread between `start` and `stop`. Every method may be called from any thread, and has done
-    its work when it returns. It is written against the protocol and serves any client.
+    Made by a test (or by the fixture `polymarket_server`), used as a context manager; it lives in
+    one daemon thread between `start` and `stop`. Every method may be called from any thread, and
+    has done its work when it returns. It is written against the protocol and serves any client.
 
         with FakeServer() as server, Subscriber(["1"], options=server.options()) as sub:
             server.send(make_book("1", bids=[("0.4", "10")]))
@@ -129,7 +129,7 @@ class FakeServer:
         return f"{'wss' if self._server_tls else 'ws'}://127.0.0.1:{self.port}/ws/{channel}"
 
     def options(self, **overrides: Any) -> Options:
-        """Options that lead a Subscriber here, past any proxy of the environment; `overrides` win."""
+        """Options that lead a Subscriber here, past any proxy; `overrides` win."""
         ours = {
             "market_url": self.url("market"),
             "user_url": self.url("user"),
@@ -150,9 +150,10 @@ class FakeServer:
 
         Args:
             event: An event value or a dict in the wire's shape goes to the connections that the
-                protocol sends it to: of its asset, of its market, or, without either, all of `channel`.
-                A list goes out as one array, without the elements that a connection did not subscribe. A
-                str or bytes goes out untouched as one text message to all of `channel`.
+                protocol sends it to: of its asset, of its market, or, without either, all of
+                `channel`. A list goes out as one array, without the elements that a connection did
+                not subscribe. A str or bytes goes out untouched as one text message to all of
+                `channel`.
             channel: See there; only connections whose subscription was accepted count.
 
         Returns:
@@ -219,7 +220,7 @@ class FakeServer:
         channel: Channel | None = None,
         only: ConnectionRecord | None = None,
     ) -> int:
-        """End connections: with a close frame of this code, or None: with a TCP reset. Returns how many."""
+        """End connections: with a close frame, or, without a code, with a TCP reset."""
 
         def act(link: Link) -> None:
             if code is None:
@@ -230,7 +231,7 @@ class FakeServer:
         return self._each(act, channel, only)
 
     def end(self, *, channel: Channel | None = None, only: ConnectionRecord | None = None) -> int:
-        """End connections without a close frame: the client's next read finds the end of the stream."""
+        """End connections without a close frame: the client reads the end of the stream."""
         return self._each(lambda link: link.end(time.monotonic()), channel, only)
 
     def freeze(
@@ -264,7 +265,7 @@ class FakeServer:
     def half_open(
         self, *, channel: Channel | None = None, only: ConnectionRecord | None = None
     ) -> int:
-        """Neither read nor write any more, and keep the sockets: a peer that is gone without a word."""
+        """Neither read nor write any more, and keep the sockets: a peer gone without a word."""
         return self._each(lambda link: setattr(link, "deaf", True), channel, only)
 
     def stall(
@@ -326,13 +327,13 @@ class FakeServer:
     def wait_for_connection(
         self, channel: Channel = "market", timeout: float = 10.0
     ) -> ConnectionRecord:
-        """Wait for an open connection whose subscription was accepted; the newest. TimeoutError if none."""
+        """Wait for a subscribed connection and return the newest; TimeoutError if none."""
         if not self.wait_until(lambda: bool(self.open_connections(channel)), timeout):
             raise TimeoutError(f"no subscribed {channel} connection within {timeout:g} s")
         return self.open_connections(channel)[-1]
 
     def wait_until(self, predicate: Callable[[], bool], timeout: float = 10.0) -> bool:
-        """Wait until a predicate on this server holds; evaluated in this thread after each progress.
+        """Wait until a predicate holds; evaluated in this thread after each progress.
 
         Returns:
             False when it did not within `timeout` seconds.
@@ -340,7 +341,7 @@ class FakeServer:
         return self._loop.wait_until(predicate, timeout)
 
     def settle(self, subscriber: ObservedSubscriber, timeout: float = 5.0) -> None:
-        """Wait until a subscriber has received all that it was sent, and every callback has returned.
+        """Wait until a subscriber has received all it was sent, and every callback returned.
 
         Covered is what was sent before the call and, on a connection that is still being made, the
         answer to its subscription.

@@ -1,7 +1,7 @@
-"""One simulated market: the resting orders of its two mirrored tokens, their books and their hashes.
+"""One simulated market: its resting orders, its two mirrored books and their hashes.
 
-Everything is kept once, in terms of the first token: a bid of p on the second one is an ask of 1 - p
-on the first (PROTOCOL 1.4).
+Everything is kept once, in terms of the first token: a bid of p on the second one is an ask of 1 -
+p on the first (PROTOCOL 1.4).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def number_text(number: Decimal) -> str:
 
 
 def last_price_text(price: Decimal) -> str:
-    """A last trade price as snapshots and hashes carry it: at least three decimals (PROTOCOL 1.6)."""
+    """A last trade price as hashes carry it: at least three decimals (PROTOCOL 1.6)."""
     whole, _, decimals = number_text(price).partition(".")
     return f"{whole}.{decimals.ljust(3, '0')}"
 
@@ -38,8 +38,8 @@ def book_hash(book: Mapping[str, Any], *, min_order_size: str, neg_risk: bool) -
     """The SHA-1 over a book in the wire's shape, by the recipe of PROTOCOL 1.6.
 
     Args:
-        book: A `book` event with the strings of the wire, levels worst first, and with `tick_size` and
-            `last_trade_price` present.
+        book: A `book` event with the strings of the wire, levels worst first, and with `tick_size`
+            and `last_trade_price` present.
         min_order_size: As REST prints it ("5").
         neg_risk: Whether the market belongs to a negative-risk event.
     """

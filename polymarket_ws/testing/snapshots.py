@@ -17,14 +17,14 @@ _SIDES = {"BUY": "bids", "SELL": "asks"}
 class Snapshots:
     """The last book of each asset, kept current by the price changes that were sent after it.
 
-    Owned by one FakeServer; only its thread calls it. A hash is made anew, with `min_order_size` 5 and
-    `neg_risk` false, once a change has made the author's own one wrong.
+    Owned by one FakeServer; only its thread calls it. A hash is made anew, with `min_order_size` 5
+    and `neg_risk` false, once a change has made the author's own one wrong.
     """
 
     _books: dict[str, Wire] = field(factory=dict)
 
     def answer(self, asset_id: str) -> Wire | None:
-        """The book that answers a subscription, tick and last price included; None if there is none."""
+        """The book that answers a subscription, tick and last price included, or None."""
         book = self._books.get(asset_id)
         if book is None:
             return None

@@ -1,0 +1,910 @@
+"""Books: what snapshots and changes make of them, what readers see, and when they are not live."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polymarket_ws import books as books_module
+from polymarket_ws.books import (
+    HELD_LIMIT,
+    BookCore,
+    Books,
+    Change,
+    Changes,
+    LiveBook,
+    Snapshot,
+    Top,
+)
+from polymarket_ws.events import Level
+
+MARKET = "0x" + "a" * 64
+YES, NO = "1", "2"
+STRESS_FRAMES = 2_000
+
+
+def snapshot(
+    timestamp_ms: int = 1,
+    bids: Sequence[tuple[str, str]] = (("0.4", "10"),),
+    asks: Sequence[tuple[str, str]] = (("0.6", "10"),),
+    *,
+    asset_id: str = YES,
+    hash: str | None = None,
+    is_answer: bool = True,
+    last_trade_price: str | None = None,
+) -> Snapshot:
+    tick_size = "0.01" if is_answer else None
+    return Snapshot(
+        MARKET, asset_id, timestamp_ms, hash, bids, asks, tick_size, last_trade_price
+    )
+
+
+def change(
+    price: str,
+    size: str,
+    *,
+    is_bid: bool = True,
+    asset_id: str = YES,
+    hash: str | None = None,
+    best: tuple[str | None, str | None] = (None, None),
+) -> Change:
+    return Change(asset_id, is_bid, price, size, hash, *best)
+
+
+def changes(timestamp_ms: int, *entries: Change) -> Changes:
+    return Changes(MARKET, timestamp_ms, entries)
+
+
+def make_books(*asset_ids: str, verify_top: bool = True) -> tuple[Books, list[LiveBook]]:
+    """Books that await their snapshots, and their handles; the clock stands at 100."""
+    books = Books(verify_top)
+    cores = [BookCore(asset_id) for asset_id in asset_ids]
+    for core in cores:
+        books.add(core)
+    books.await_snapshots(asset_ids)
+    return books, [LiveBook(core, lambda: 100.0) for core in cores]
+
+
+def sides(book: LiveBook) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]:
+    shown = book.snapshot()
+    return dict(shown.bids), dict(shown.asks)
+
+
+def numbers(levels: dict[str, str]) -> dict[Decimal, Decimal]:
+    return {Decimal(price): Decimal(size) for price, size in levels.items()}
+
+
+# --- states --------------------------------------------------------------------------------------
+
+
+def test_a_book_is_empty_and_not_valid_before_its_snapshot() -> None:
+    """EMPTY: no levels, no market, no time, no age; the reason is "no_snapshot"."""
+    _, [book] = make_books(YES)
+
+    assert Top(None, None, 0, False, "unverified") == book.top
+    assert (None, None, None, None) == (book.best_bid, book.best_ask, book.mid, book.spread)
+    assert (False, "no_snapshot", None, "") == (
+        book.valid,
+        book.stale_reason,
+        book.age,
+        book.market,
+    )
+    assert (None, None, None) == (book.tick_size, book.last_trade_price, book.snapshot().hash)
+    assert "<LiveBook 1 - / - no_snapshot>" == repr(book)
+
+
+def test_a_snapshot_makes_a_book_live() -> None:
+    """LIVE: levels best first, in Decimal, with the snapshot's own time, hash, tick and last price."""
+    books, [book] = make_books(YES)
+    bids = [("0.3", "5"), ("0.4", "10.5")]
+    asks = [("0.7", "2"), ("0.6", "1")]
+
+    [core] = books.replace(
+        snapshot(7, bids, asks, hash="h7", last_trade_price="0.510"), now=98.5
+    )
+
+    shown = book.snapshot()
+    assert book.shows(core)
+    assert (Level(Decimal("0.4"), Decimal("10.5")), Level(Decimal("0.3"), Decimal(5))) == shown.bids
+    assert (Level(Decimal("0.6"), Decimal(1)), Level(Decimal("0.7"), Decimal(2))) == shown.asks
+    assert (7, "h7", MARKET, YES) == (shown.timestamp_ms, shown.hash, shown.market, shown.asset_id)
+    assert (Decimal("0.01"), Decimal("0.510")) == (shown.tick_size, shown.last_trade_price)
+    assert Top(shown.bids[0], shown.asks[0], 7, True, "unverified") == book.top
+    assert (True, None, 1.5, MARKET) == (book.valid, book.stale_reason, book.age, book.market)
+    assert "<LiveBook 1 0.4x10.5 / 0.6x1 live>" == repr(book)
+
+
+def test_the_order_of_levels_on_the_wire_does_not_matter() -> None:
+    """The docs show asks the other way round than the server sends them: both are sorted."""
+    books, [book] = make_books(YES)
+
+    books.replace(snapshot(asks=[("0.6", "1"), ("0.8", "3"), ("0.7", "2")]), now=0)
+
+    assert ["0.6", "0.7", "0.8"] == [str(level.price) for level in book.snapshot().asks]
+
+
+def test_mid_and_spread_are_of_one_top() -> None:
+    """Both sides of mid and spread come from one published top; either empty side makes them None."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(bids=[(".48", "1")], asks=[("0.5", "1")]), now=0)
+    both = (book.best_bid, book.best_ask, book.mid, book.spread)
+    books.apply(changes(2, change("0.48", "0")), now=0)
+
+    assert (Decimal("0.48"), Decimal("0.5"), Decimal("0.49"), Decimal("0.02")) == both
+    assert (None, Decimal("0.5"), None, None) == (
+        book.best_bid,
+        book.best_ask,
+        book.mid,
+        book.spread,
+    )
+
+
+def test_a_snapshot_of_some_depth_has_the_best_levels() -> None:
+    """`depth` counts levels of each side from the best; more than there are is all; 0 is refused."""
+    books, [book] = make_books(YES)
+    bids = [("0.1", "1"), ("0.2", "2"), ("0.3", "3")]
+    asks = [("0.9", "1"), ("0.8", "2"), ("0.7", "3")]
+    books.replace(snapshot(1, bids, asks), now=0)
+
+    two, many = book.snapshot(2), book.snapshot(99)
+
+    assert ["0.3", "0.2"] == [str(level.price) for level in two.bids]
+    assert ["0.7", "0.8"] == [str(level.price) for level in two.asks]
+    assert (3, 3) == (len(many.bids), len(many.asks))
+    with pytest.raises(ValueError, match="^depth must be at least 1, not 0$"):
+        book.snapshot(0)
+
+
+def test_losing_the_connection_makes_every_book_stale_at_once() -> None:
+    """Levels stay, to be looked at, but neither book is valid; only those that were live are named."""
+    books, [yes, no] = make_books(YES, NO)
+    books.replace(snapshot(), now=0)
+
+    lost = books.mark_stale("disconnect")
+
+    assert [YES] == [core.asset_id for core in lost]
+    assert ("disconnect", "disconnect") == (yes.stale_reason, no.stale_reason)
+    assert (False, Decimal("0.4")) == (yes.top.valid, yes.best_bid)
+    assert "<LiveBook 1 0.4x10 / 0.6x10 disconnect>" == repr(yes)
+    assert [] == books.mark_stale("disconnect")
+
+
+def test_a_stale_book_takes_no_changes_until_a_snapshot_heals_it() -> None:
+    """After a hole, changes would only pretend that the book is right; any full book makes it so."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1), now=0)
+    books.mark_stale("decode_error", asset_id=YES)
+
+    assert [] == books.apply(changes(2, change("0.5", "1")), now=0)
+    assert Decimal("0.4") == book.best_bid
+    books.replace(snapshot(3, bids=[("0.5", "1")], is_answer=False), now=0)
+    assert (True, Decimal("0.5")) == (book.valid, book.best_bid)
+
+
+@pytest.mark.parametrize(
+    ("who", "stale"),
+    [
+        ({"asset_id": YES}, [YES]),
+        ({"market": MARKET}, [YES, NO]),
+        ({"asset_id": "9"}, []),
+        ({"market": "0x9"}, []),
+        ({}, [YES, NO]),
+    ],
+)
+def test_staleness_has_an_extent(who: dict[str, str], stale: list[str]) -> None:
+    """One asset's book, one market's books, or all."""
+    books, _ = make_books(YES, NO)
+    books.replace(snapshot(), now=0)
+    books.replace(snapshot(asset_id=NO), now=0)
+
+    assert stale == [core.asset_id for core in books.mark_stale("decode_error", **who)]
+
+
+def test_an_unsubscribed_book_stays_stale_for_good() -> None:
+    """Whatever still arrives for it, and whatever happens to the connection, the reason stays."""
+    books, [book] = make_books(YES)
+    [core] = books.replace(snapshot(1), now=0)
+
+    book.leave()
+    core.replace(snapshot(2))
+    core.mark_stale("disconnect")
+
+    assert (False, "unsubscribed") == (book.valid, book.stale_reason)
+
+
+def test_a_removed_asset_is_forgotten() -> None:
+    """Its messages change nothing, its market is not kept, and removing it again is a no-op."""
+    books, [yes, no] = make_books(YES, NO)
+    books.replace(snapshot(), now=0)
+    books.replace(snapshot(asset_id=NO), now=0)
+
+    books.remove(YES)
+    books.remove(YES)
+
+    assert (False, True) == (YES in books, NO in books)
+    assert [NO] == [core.asset_id for core in books]
+    assert "unsubscribed" == yes.stale_reason
+    assert [] == books.replace(snapshot(5), now=0)
+    assert [] == books.apply(changes(5, change("0.5", "1")), now=0)
+    assert [] == books.set_tick_size(YES, Decimal("0.1"), now=0)
+    priced = books.set_last_trade_price(MARKET, YES, Decimal("0.5"), now=0)
+    assert [NO] == [core.asset_id for core in priced]
+    books.remove(NO)
+    assert [] == books.set_last_trade_price(MARKET, NO, Decimal("0.5"), now=0)
+    books.await_snapshots([NO])
+    assert not no.valid
+
+
+def test_a_handle_outlives_its_core() -> None:
+    """The same LiveBook shows the next run's core, and then only that one."""
+    books, [book] = make_books(YES)
+    [old] = books.replace(snapshot(1), now=0)
+    new = BookCore(YES)
+
+    book.show(new)
+    old.replace(snapshot(2))
+
+    assert (True, False) == (book.shows(new), book.shows(old))
+    assert (False, None, YES) == (book.valid, book.best_bid, book.asset_id)
+    new.replace(snapshot(3, bids=[("0.1", "1")]))
+    assert (True, Decimal("0.1")) == (book.valid, book.best_bid)
+
+
+def test_a_long_asset_id_is_shortened_in_a_repr() -> None:
+    """Token ids have about 77 digits; a repr shows the ends."""
+    book = LiveBook(BookCore("1234567890" * 7), lambda: 0.0)
+
+    assert "<LiveBook 12345678…7890 - / - no_snapshot>" == repr(book)
+
+
+# --- changes -------------------------------------------------------------------------------------
+
+
+def test_a_change_sets_the_size_of_a_level() -> None:
+    """The size is the new aggregate, not a difference; the hash is that of the last change."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1, hash="h1"), now=0)
+
+    [core] = books.apply(
+        changes(
+            2,
+            change("0.4", "3", hash="h2"),
+            change("0.61", "4", is_bid=False, hash="h3"),
+        ),
+        now=99,
+    )
+
+    assert book.shows(core)
+    assert (numbers({"0.4": "3"}), numbers({"0.6": "10", "0.61": "4"})) == sides(book)
+    assert (2, "h3", 1.0) == (book.top.timestamp_ms, book.snapshot().hash, book.age)
+
+
+@pytest.mark.parametrize("zero", ["0", "0.0", ".0", "00", "0.000000"])
+def test_a_size_of_zero_removes_the_level(zero: str) -> None:
+    """However the zero is written; an absent level may be removed again."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(bids=[("0.4", "10"), ("0.3", "1")]), now=0)
+
+    books.apply(changes(2, change("0.4", zero), change("0.4", zero), change("0.99", zero)), now=0)
+
+    assert numbers({"0.3": "1"}) == sides(book)[0]
+
+
+def test_a_level_of_a_snapshot_may_be_zero() -> None:
+    """It is no level; small sizes are."""
+    books, [book] = make_books(YES)
+
+    books.replace(snapshot(bids=[("0.4", "0.0"), ("0.3", "0.000001"), ("0.2", ".5")]), now=0)
+
+    assert numbers({"0.3": "0.000001", "0.2": "0.5"}) == sides(book)[0]
+
+
+def test_one_price_may_be_written_in_two_ways() -> None:
+    """ ".48" and "0.480" are one level."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(bids=[(".48", "10")]), now=0)
+
+    books.apply(changes(2, change("0.480", "3")), now=0)
+
+    assert numbers({"0.48": "3"}) == sides(book)[0]
+
+
+def test_the_twin_token_is_ignored_unless_it_is_subscribed() -> None:
+    """A price_change names both tokens of a market (PROTOCOL 1.4); each book takes its own entries."""
+    alone, [book] = make_books(YES)
+    both, [yes, no] = make_books(YES, NO)
+    both.replace(snapshot(asset_id=NO), now=0)
+    mirrored = changes(
+        2, change("0.41", "5"), change("0.59", "5", is_bid=False, asset_id=NO)
+    )
+    for books in (alone, both):
+        books.replace(snapshot(), now=0)
+        changed = books.apply(mirrored, now=0)
+
+    assert [YES, NO] == [core.asset_id for core in changed]
+    assert numbers({"0.4": "10", "0.41": "5"}) == sides(book)[0] == sides(yes)[0]
+    assert numbers({"0.6": "10", "0.59": "5"}) == sides(no)[1]
+    assert [] == alone.apply(changes(3, change("0.5", "1", asset_id=NO)), now=0)
+
+
+def test_a_change_older_than_its_snapshot_is_not_applied() -> None:
+    """The snapshot holds it already: it is counted as late. One of the same time is applied."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(5), now=0)
+
+    late = books.apply(changes(4, change("0.5", "1"), change("0.5", "2")), now=0)
+    same = books.apply(changes(5, change("0.45", "1")), now=0)
+
+    assert ([], 2, 1) == (late, books.late_changes, len(same))
+    assert numbers({"0.4": "10", "0.45": "1"}) == sides(book)[0]
+
+
+def test_a_tick_change_reaches_the_book() -> None:
+    """No snapshot accompanies it."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(), now=0)
+
+    [core] = books.set_tick_size(YES, Decimal("0.001"), now=60)
+
+    assert book.shows(core)
+    assert (Decimal("0.001"), 40.0) == (book.tick_size, book.age)
+
+
+def test_a_print_sets_the_last_price_of_both_tokens() -> None:
+    """It names the taker's token only, subscribed or not, but both carry the market's price."""
+    books, [yes, no] = make_books(YES, NO)
+    books.replace(snapshot(last_trade_price="0.100"), now=0)
+    books.replace(snapshot(asset_id=NO), now=0)
+    assert (Decimal("0.100"), None) == (yes.last_trade_price, no.last_trade_price)
+
+    books.set_last_trade_price(MARKET, YES, Decimal("0.5"), now=0)
+    assert (Decimal("0.5"), Decimal("0.5")) == (yes.last_trade_price, no.last_trade_price)
+
+    books.set_last_trade_price(MARKET, "9", Decimal("0.7"), now=0)
+    assert (Decimal("0.7"), Decimal("0.7")) == (yes.last_trade_price, no.last_trade_price)
+
+
+def test_a_print_may_come_before_the_snapshot() -> None:
+    """The market of the book is not known yet; its asset is."""
+    books, [book] = make_books(YES)
+
+    books.set_last_trade_price(MARKET, YES, Decimal("0.5"), now=0)
+    books.replace(snapshot(is_answer=False), now=0)
+
+    assert Decimal("0.5") == book.last_trade_price
+
+
+def test_age_is_never_negative() -> None:
+    """The reader's clock may be read before the writer's."""
+    books, [book] = make_books(YES)
+
+    books.replace(snapshot(), now=101.0)
+
+    assert 0.0 == book.age
+
+
+def test_the_store_of_known_prices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sent ever new prices would not fill the memory through it."""
+    monkeypatch.setattr(books_module, "_prices", {})
+    monkeypatch.setattr(books_module, "_INTERNED_LIMIT", 2)
+    books, [book] = make_books(YES)
+
+    books.replace(snapshot(bids=[("0.1", "1"), ("0.2", "2"), ("0.3", "3")], asks=[]), now=0)
+
+    assert 2 == len(books_module._prices)
+    assert numbers({"0.1": "1", "0.2": "2", "0.3": "3"}) == sides(book)[0]
+
+
+# --- held changes --------------------------------------------------------------------------------
+
+
+def test_changes_before_the_first_snapshot_are_held() -> None:
+    """Nothing changes until it comes; then the newer ones are applied to it."""
+    books, [book] = make_books(YES)
+
+    assert [] == books.apply(changes(4, change("0.1", "1")), now=0)
+    assert [] == books.apply(changes(6, change("0.41", "2", hash="h6")), now=0)
+    books.replace(snapshot(5), now=0)
+
+    assert numbers({"0.4": "10", "0.41": "2"}) == sides(book)[0]
+    assert (6, "h6") == (book.top.timestamp_ms, book.snapshot().hash)
+
+
+def test_held_changes_of_the_snapshots_own_time_are_applied() -> None:
+    """Many events share a millisecond; sizes are absolute, so applying one twice does no harm."""
+    books, [book] = make_books(YES)
+    books.apply(changes(5, change("0.41", "2")), now=0)
+
+    books.replace(snapshot(5), now=0)
+
+    assert numbers({"0.4": "10", "0.41": "2"}) == sides(book)[0]
+
+
+def test_the_snapshots_hash_says_which_held_changes_it_contains() -> None:
+    """Those up to and including its own are dropped, even of its time; the later ones are applied."""
+    books, [book] = make_books(YES)
+    books.apply(changes(5, change("0.42", "1", hash="h1"), change("0.42", "0", hash="h2")), now=0)
+    books.apply(changes(5, change("0.43", "3", hash="h3")), now=0)
+
+    books.replace(snapshot(5, hash="h2"), now=0)
+
+    assert numbers({"0.4": "10", "0.43": "3"}) == sides(book)[0]
+
+
+def test_nothing_is_held_after_the_answer() -> None:
+    """A later refresh replaces the book, and no change of before comes back."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(5), now=0)
+    books.apply(changes(7, change("0.45", "1")), now=0)
+
+    books.replace(snapshot(7, is_answer=False), now=0)
+
+    assert numbers({"0.4": "10"}) == sides(book)[0]
+
+
+def test_a_refresh_may_overtake_the_awaited_answer() -> None:
+    """The answer may be the older one: what is held stays held until it comes."""
+    books, [book] = make_books(YES)
+    books.apply(changes(6, change("0.41", "6")), now=0)
+    books.replace(
+        snapshot(6, bids=[("0.4", "10"), ("0.41", "6")], is_answer=False), now=0
+    )
+    live = book.valid
+    books.apply(changes(7, change("0.42", "7")), now=0)
+
+    books.replace(snapshot(5), now=0)
+
+    assert live
+    assert numbers({"0.4": "10", "0.41": "6", "0.42": "7"}) == sides(book)[0]
+    assert 7 == book.top.timestamp_ms
+
+
+def test_changes_are_held_for_a_book_that_is_not_empty() -> None:
+    """After a reconnect the old levels are shown, stale, and changes wait for the new snapshot."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1), now=0)
+    books.mark_stale("disconnect")
+    books.await_snapshots([YES])
+
+    books.apply(changes(9, change("0.3", "3")), now=0)
+    shown = sides(book)[0]
+    books.replace(snapshot(8), now=0)
+
+    assert numbers({"0.4": "10"}) == shown
+    assert numbers({"0.4": "10", "0.3": "3"}) == sides(book)[0]
+
+
+def test_what_was_held_for_a_lost_connection_is_forgotten() -> None:
+    """Between two connections changes are missing, so those before the gap are worth nothing."""
+    books, [book] = make_books(YES)
+    books.apply(changes(9, change("0.3", "3")), now=0)
+
+    books.await_snapshots([YES])
+    books.replace(snapshot(8), now=0)
+
+    assert numbers({"0.4": "10"}) == sides(book)[0]
+
+
+def test_held_changes_are_bounded() -> None:
+    """The oldest are given up and counted: they are the likeliest to be in the snapshot."""
+    books, [book] = make_books(YES)
+    for number in range(HELD_LIMIT + 3):
+        books.apply(changes(number, change("0.5", str(number + 1))), now=0)
+
+    books.replace(snapshot(0), now=0)
+
+    assert 3 == books.held_overflows
+    assert Decimal(HELD_LIMIT + 3) == sides(book)[0][Decimal("0.5")]
+
+
+def test_an_answer_without_tick_size_costs_no_memory() -> None:
+    """Should the server stop sending it, a live book gives up waiting after a bounded time."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(0, is_answer=False), now=0)
+    for number in range(1, HELD_LIMIT + 3):
+        books.apply(changes(number, change("0.5", str(number))), now=0)
+
+    books.replace(snapshot(1, is_answer=False), now=0)
+
+    assert (0, numbers({"0.4": "10"})) == (books.held_overflows, sides(book)[0])
+
+
+# --- the check of the top ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "told"),
+    [
+        (["0.4"], ["0.6"], ("0.4", "0.6")),
+        (["0.4"], ["0.6"], (".40", "0.60")),
+        ([], [], ("0", "1")),
+        ([], [], ("0.0", "1.0")),
+        ([], [], ("", "")),
+        ([], [], (None, None)),
+        (["0.4"], ["0.6"], (None, "")),
+    ],
+)
+def test_the_top_agrees(
+    bids: list[str], asks: list[str], told: tuple[str | None, str | None]
+) -> None:
+    """However the server writes a price or an empty side ("0" and "1", "" or nothing at all)."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1, [(b, "1") for b in bids], [(a, "1") for a in asks]), now=0)
+
+    books.apply(changes(2, change("0.01", "0", best=told)), now=0)
+
+    assert ("unverified", 0) == (book.integrity, books.top_mismatches)
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "told"),
+    [
+        (["0.4"], ["0.6"], ("0.41", "0.6")),
+        (["0.4"], ["0.6"], ("0.4", "0.59")),
+        (["0.4"], ["0.6"], ("0", "0.6")),
+        (["0.4"], ["0.6"], ("0.4", "1")),
+        ([], ["0.6"], ("0.4", "0.6")),
+        (["0.4"], [], ("0.4", "0.6")),
+    ],
+)
+def test_the_top_differs(
+    bids: list[str], asks: list[str], told: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lost change shows at once when it moved a best price: "mismatch", one WARNING, one count."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1, [(b, "1") for b in bids], [(a, "1") for a in asks]), now=0)
+
+    with caplog.at_level(logging.WARNING):
+        for time in (2, 3):
+            books.apply(changes(time, change("0.01", "0", best=told)), now=0)
+
+    assert ("mismatch", "mismatch") == (book.integrity, book.top.integrity)
+    assert (1, 1) == (books.top_mismatches, len(caplog.records))
+    assert book.valid
+
+
+def test_the_warning_of_a_mismatch_has_both_sides(caplog: pytest.LogCaptureFixture) -> None:
+    """The line names the asset, our best prices and the server's."""
+    books, _ = make_books(YES)
+    books.replace(snapshot(1, asks=[]), now=0)
+
+    books.apply(changes(2, change("0.01", "0", best=("0.5", "0.6"))), now=0)
+
+    [record] = caplog.records
+    assert "book 1: best prices 0.4/None, but the server says 0.5/0.6" == record.getMessage()
+
+
+def test_a_mismatch_ends_when_the_best_prices_agree_again() -> None:
+    """By a change that repairs the level, or by a snapshot; the next mismatch counts anew."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1), now=0)
+    seen = []
+    for time, entry in (
+        (2, change("0.01", "0", best=("0.5", "0.6"))),
+        (3, change("0.5", "1", best=("0.5", "0.6"))),
+        (4, change("0.01", "0", best=("0.55", "0.6"))),
+    ):
+        books.apply(changes(time, entry), now=0)
+        seen.append(book.integrity)
+    books.replace(snapshot(5), now=0)
+
+    assert ["mismatch", "unverified", "mismatch"] == seen
+    assert ("unverified", 2) == (book.integrity, books.top_mismatches)
+
+
+def test_only_the_last_entry_of_a_message_is_checked() -> None:
+    """A message is applied whole: the best prices of its earlier entries are no state to be seen."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1), now=0)
+
+    books.apply(
+        changes(
+            2,
+            change("0.5", "1", best=("0.5", "0.6")),
+            change("0.55", "1", best=("0.55", "0.6")),
+        ),
+        now=0,
+    )
+
+    assert ("unverified", 0) == (book.integrity, books.top_mismatches)
+
+
+def test_the_check_can_be_off() -> None:
+    """verify="off" compares nothing."""
+    books, [book] = make_books(YES, verify_top=False)
+    books.replace(snapshot(1), now=0)
+
+    books.apply(changes(2, change("0.5", "1", best=("0.9", "0.95"))), now=0)
+
+    assert ("unverified", 0) == (book.integrity, books.top_mismatches)
+
+
+# --- properties ----------------------------------------------------------------------------------
+
+price_texts = st.sampled_from(
+    ["0.48", ".48", "0.480", "0.5", "0.50", "0.001", ".001", "0.999", "0.52", "0.0030000000012"]
+)
+size_texts = st.sampled_from(["0", "0.0", ".0", "1", "1.0", "0.000001", "2500.25", ".5"])
+entries = st.tuples(st.booleans(), price_texts, size_texts)
+level_lists = st.lists(st.tuples(price_texts, size_texts), max_size=5, unique_by=lambda p: Decimal(p[0]))
+
+
+class Model:
+    """A book as two plain dicts."""
+
+    def __init__(self, bids: Any = (), asks: Any = ()) -> None:
+        self.bids: dict[Decimal, Decimal] = {}
+        self.asks: dict[Decimal, Decimal] = {}
+        for is_bid, levels in ((True, bids), (False, asks)):
+            for price, size in levels:
+                self.set(is_bid, price, size)
+
+    def set(self, is_bid: bool, price: str, size: str) -> None:
+        side = self.bids if is_bid else self.asks
+        side[Decimal(price)] = Decimal(size)
+        if not side[Decimal(price)]:
+            del side[Decimal(price)]
+
+    def snapshot(self, timestamp_ms: int, hash: str | None, *, is_answer: bool) -> Snapshot:
+        bids, asks = (
+            [(str(p), str(s)) for p, s in side.items()] for side in (self.bids, self.asks)
+        )
+        return snapshot(timestamp_ms, bids, asks, hash=hash, is_answer=is_answer)
+
+
+def assert_equals_model(book: LiveBook, model: Model) -> None:
+    shown, top = book.snapshot(), book.top
+    bids = sorted(model.bids.items(), reverse=True)
+    asks = sorted(model.asks.items())
+    assert (bids, asks) == (list(shown.bids), list(shown.asks))
+    best_bid, best_ask = (bids[0] if bids else None), (asks[0] if asks else None)
+    assert (best_bid, best_ask) == (top.bid, top.ask)
+    assert best_bid is None or best_bid[0] == book.best_bid
+    assert best_ask is None or best_ask[0] == book.best_ask
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("changes"), st.lists(entries, min_size=1, max_size=4)),
+            st.tuples(st.just("duplicate"), st.lists(entries, min_size=1, max_size=4)),
+            st.tuples(st.just("late"), st.lists(entries, min_size=1, max_size=4)),
+            st.tuples(st.sampled_from(["refresh", "reconnect", "resubscribe"]), level_lists),
+        ),
+        max_size=20,
+    )
+)
+def test_a_book_equals_a_plain_model(steps: list[tuple[str, Any]]) -> None:
+    """After every snapshot, change, repetition, late change, reconnect and new subscription."""
+    books, [book, twin] = make_books(YES, NO)
+    model = Model(asks=[("0.6", "1")])
+    books.replace(model.snapshot(0, None, is_answer=True), now=0)
+    for time, (step, content) in enumerate(steps, 1):
+        if step in ("changes", "duplicate", "late"):
+            message = changes(
+                -1 if step == "late" else 10 * time,
+                *(change(p, s, is_bid=b) for b, p, s in content),
+                *(change(p, s, is_bid=not b, asset_id="3") for b, p, s in content),
+            )
+            for _ in range(2 if step == "duplicate" else 1):
+                books.apply(message, now=0)
+            if step != "late":
+                for is_bid, price, size in content:
+                    model.set(is_bid, price, size)
+        else:
+            model = Model(content, [(p, s) for p, s in content if Decimal(p) > Decimal("0.5")])
+            if step == "reconnect":
+                books.mark_stale("disconnect")
+            if step == "resubscribe":
+                books.remove(YES)
+                books.add(core := BookCore(YES))
+                book.show(core)
+            if step != "refresh":
+                books.await_snapshots([YES])
+                books.apply(changes(10 * time - 1, change("0.77", "7")), now=0)
+            books.replace(
+                model.snapshot(10 * time, None, is_answer=step != "refresh"), now=0
+            )
+        assert_equals_model(book, model)
+        assert book.valid
+    assert (False, 0) == (twin.valid, twin.top.timestamp_ms)
+
+
+@st.composite
+def subscriptions(draw: st.DrawFn) -> dict[str, Any]:
+    """A server's changes, and where among them a client comes in and gets which snapshots.
+
+    `heard` is the first change that the client hears, `answered` the last one that the answer
+    contains, `told` the last one that is delivered before the answer.
+    """
+    steps = draw(st.lists(st.tuples(entries, st.integers(0, 1)), max_size=12))
+    answered = draw(st.integers(0, len(steps)))
+    return {
+        "steps": steps,
+        "heard": draw(st.integers(0, answered)),
+        "answered": answered,
+        "told": draw(st.integers(0, len(steps))),
+        "refreshed": draw(st.sets(st.integers(0, len(steps)))),
+        "hashed": draw(st.booleans()),
+        "doubled": draw(st.booleans()),
+    }
+
+
+@given(subscriptions())
+def test_a_subscription_may_come_in_anywhere(case: dict[str, Any]) -> None:
+    """However the answer lies to the changes and refreshes around it, the book ends up right."""
+    states, times = [Model(bids=[("0.2", "2")])], [0]
+    for (is_bid, price, size), later in case["steps"]:
+        state = Model()
+        state.bids, state.asks = dict(states[-1].bids), dict(states[-1].asks)
+        state.set(is_bid, price, size)
+        states.append(state)
+        times.append(times[-1] + later)
+
+    def hash_of(number: int) -> str | None:
+        return f"h{number}" if case["hashed"] else None
+
+    books, [book] = make_books(YES)
+
+    def answer() -> None:
+        number = case["answered"]
+        whole = states[number].snapshot(times[number], hash_of(number), is_answer=True)
+        books.replace(whole, now=0)
+
+    for number, ((is_bid, price, size), _) in enumerate(case["steps"], 1):
+        if number == case["told"] + 1:
+            answer()
+        if number > case["heard"]:
+            entry = change(price, size, is_bid=is_bid, hash=hash_of(number))
+            for _ in range(1 + case["doubled"]):
+                books.apply(changes(times[number], entry), now=0)
+        if number in case["refreshed"] and case["heard"] < number <= case["told"]:
+            books.replace(
+                states[number].snapshot(times[number], hash_of(number), is_answer=False), now=0
+            )
+    if case["told"] == len(case["steps"]):
+        answer()
+
+    assert book.valid
+    assert_equals_model(book, states[-1])
+
+
+# --- readers on other threads --------------------------------------------------------------------
+
+
+def stress_levels(number: int) -> list[tuple[str, str]]:
+    """Five bids that move with the frame's number, each of that size."""
+    return [(f"0.{20 + 10 * (number % 2) + depth}", str(number)) for depth in range(5)]
+
+
+def mirrored(levels: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(str(1 - Decimal(price)), size) for price, size in levels]
+
+
+def stress_frame(number: int) -> list[Change]:
+    """Frame `number - 1`'s levels removed, `number`'s set, on both sides."""
+    gone = [(price, "0") for price, _ in stress_levels(number - 1)]
+    bids = gone + stress_levels(number)
+    return [change(p, s) for p, s in bids] + [change(p, s, is_bid=False) for p, s in mirrored(bids)]
+
+
+def torn(book: LiveBook) -> str:
+    """What of one reading of the levels and one of the top is not of one frame; "" when all is."""
+    shown, top = book.snapshot(), book.top
+    numbers_seen = {level.size for level in shown.bids + shown.asks}
+    mirror = tuple(Level(1 - level.price, level.size) for level in shown.bids)
+    if {shown.timestamp_ms} != numbers_seen or (5, 5) != (len(shown.bids), len(shown.asks)):
+        return f"levels of {sorted(numbers_seen)} at {shown.timestamp_ms}"
+    if mirror != shown.asks:
+        return f"bids {shown.bids} but asks {shown.asks}"
+    if not top.bid or not top.ask or {top.bid.size, top.ask.size} != {top.timestamp_ms}:
+        return f"top {top}"
+    return "" if top.bid.price == 1 - top.ask.price else f"top {top}"
+
+
+def test_no_read_is_torn() -> None:
+    """While one thread applies frames, what other threads read is always of one frame.
+
+    Every level's size is the frame's number, and asks mirror bids; the levels of each frame lie
+    elsewhere than those of the one before. The next two tests show that this check can fail.
+    """
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1, stress_levels(1), mirrored(stress_levels(1))), now=0)
+    flaws: list[str] = []
+    reads = [0, 0, 0]
+    done = threading.Event()
+
+    def read(reader: int) -> None:
+        while not flaws:
+            flaw = torn(book)
+            reads[reader] += 1
+            if flaw:
+                flaws.append(flaw)
+            if done.is_set():
+                return
+
+    readers = [threading.Thread(target=read, args=(reader,)) for reader in range(len(reads))]
+    for reader in readers:
+        reader.start()
+    try:
+        for number in range(2, STRESS_FRAMES):
+            if number % 10:
+                books.apply(changes(number, *stress_frame(number)), now=0)
+            else:
+                levels = stress_levels(number)
+                books.replace(snapshot(number, levels, mirrored(levels), is_answer=False), now=0)
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join(10)
+
+    assert [] == flaws
+    assert all(reads)
+    assert STRESS_FRAMES - 1 == book.top.timestamp_ms
+
+
+class HaltingFrame(list[Change]):
+    """A frame whose writer pauses after half of it."""
+
+    def __init__(self, frame: Sequence[Change]) -> None:
+        super().__init__(frame)
+        self.halted, self.go_on = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[Change]:
+        for index, entry in enumerate(super().__iter__()):
+            if index == len(self) // 2:
+                self.halted.set()
+                self.go_on.wait(10)
+            yield entry
+
+
+@contextlib.contextmanager
+def half_applied(core: BookCore) -> Iterator[HaltingFrame]:
+    """A core of frame 1 to which another thread has applied half of frame 2."""
+    core.replace(snapshot(1, stress_levels(1), mirrored(stress_levels(1))))
+    frame = HaltingFrame(stress_frame(2))
+    writer = threading.Thread(target=core.apply, args=(2, frame, False))
+    writer.start()
+    try:
+        assert frame.halted.wait(10)
+        yield frame
+    finally:
+        frame.go_on.set()
+        writer.join(10)
+
+
+def test_without_its_lock_a_book_is_read_torn() -> None:
+    """A core whose lock does nothing shows half a frame to a reader: what the check looks for."""
+    core = BookCore(YES, lock=contextlib.nullcontext())  # type: ignore[arg-type]
+    book = LiveBook(core, lambda: 0.0)
+
+    with half_applied(core):
+        flaw = torn(book)
+
+    assert flaw.startswith("levels of [")
+    assert "" == torn(book)
+
+
+def test_a_reader_in_the_midst_of_a_frame_waits_for_its_end() -> None:
+    """The levels are those after the frame; the top, which needs no lock, still those before."""
+    core = BookCore(YES)
+    book = LiveBook(core, lambda: 0.0)
+    flaws: list[str] = []
+    reader = threading.Thread(target=lambda: flaws.append(torn(book)))
+
+    with half_applied(core) as frame:
+        assert (1, Decimal(1)) == (book.top.timestamp_ms, book.top.bid and book.top.bid.size)
+        reader.start()
+        frame.go_on.set()
+        reader.join(10)
+
+    assert [""] == flaws
+    assert 2 == book.top.timestamp_ms

@@ -1,0 +1,534 @@
+"""One connection's conversation: bytes and numbers for a clock in; events, texts and a deadline out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection, TextMessage
+from wsproto.events import Ping as WsPing
+
+from polymarket_ws.account import Account
+from polymarket_ws.books import BookCore, Books, LiveBook
+from polymarket_ws.channels import MarketChannel, UserChannel, Wanted
+from polymarket_ws.credentials import Credentials
+from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
+from polymarket_ws.event_queue import Item
+from polymarket_ws.events import Book, Frame, PriceChange, Trade, Unknown
+from polymarket_ws.frames import Close, Pong
+from polymarket_ws.options import Options
+from polymarket_ws.session import Session, Tally
+
+MARKET = "0x" + "a" * 64
+NO_BOOK_TEXT = json.dumps({"event_type": "later", "n": 1})
+OPTIONS = Options(heartbeat_interval=10, pong_timeout=20)
+OPENED_AT = 1_000.0
+
+
+def text_frame(text: str, *, fin: bool = True, opcode: int = 1) -> bytes:
+    return frame(text.encode(), opcode, fin=fin)
+
+
+def frame(payload: bytes, opcode: int, *, fin: bool = True) -> bytes:
+    head = bytes([(0x80 if fin else 0) | opcode])
+    if len(payload) < 126:
+        return head + bytes([len(payload)]) + payload
+    return head + bytes([126]) + len(payload).to_bytes(2, "big") + payload
+
+
+def close_frame(code: int | None, reason: str = "") -> bytes:
+    return frame(b"" if code is None else code.to_bytes(2, "big") + reason.encode(), 8)
+
+
+def book_text(asset_id: str = "1", bid: str = "0.4", timestamp: int = 1) -> str:
+    return json.dumps(
+        {
+            "event_type": "book",
+            "market": MARKET,
+            "asset_id": asset_id,
+            "timestamp": str(timestamp),
+            "bids": [{"price": bid, "size": "1"}],
+            "asks": [],
+            "tick_size": "0.01",
+        }
+    )
+
+
+def change_text(price: str, asset_id: str = "1", timestamp: int = 2) -> str:
+    entry = {"asset_id": asset_id, "price": price, "size": "5", "side": "BUY"}
+    return json.dumps(
+        {
+            "event_type": "price_change",
+            "market": MARKET,
+            "price_changes": [entry],
+            "timestamp": str(timestamp),
+        }
+    )
+
+
+class Market:
+    """A session on the market channel with the books of assets 1 and 2, opened at OPENED_AT."""
+
+    def __init__(self, *, opened: bool = True, hears_frames: bool = False) -> None:
+        books = Books()
+        cores = {id_: BookCore(id_) for id_ in ("1", "2")}
+        self.books = {id_: LiveBook(core, lambda: 0.0) for id_, core in cores.items()}
+        self.wanted = Wanted(frozenset(cores), cores)
+        channel = MarketChannel("wss://example", books)
+        channel.adopt(self.wanted)
+        self.session = Session("main", channel, OPTIONS, Tally(), lambda: hears_frames)
+        if opened:
+            self.session.open(self.wanted, OPENED_AT)
+            self.sent()
+
+    def sent(self) -> list[Any]:
+        outbox, self.session.outbox = self.session.outbox, []
+        return outbox
+
+    def receive(self, *frames: bytes, now: float = OPENED_AT) -> list[Item]:
+        return self.session.receive(b"".join(frames), now, int(now * 1e9))
+
+
+class User(Market):
+    """A session on the user channel, all markets, opened at OPENED_AT."""
+
+    def __init__(self) -> None:
+        self.account = Account()
+        credentials = Credentials("KEY-1", "SECRET-1", "PASS-1")
+        channel = UserChannel("wss://example", self.account, credentials)
+        self.session = Session("user", channel, OPTIONS, Tally(), lambda: False)
+        self.session.open(Wanted(None), OPENED_AT)
+
+
+# --- opening and heartbeat -----------------------------------------------------------------------
+
+
+def test_the_first_text_is_the_subscription() -> None:
+    """The whole wanted set in one text, once."""
+    market = Market(opened=False)
+
+    market.session.open(market.wanted, OPENED_AT)
+
+    assert [
+        '{"type":"market","assets_ids":["1","2"],"custom_feature_enabled":false}'
+    ] == market.sent()
+
+
+def test_ping_never_comes_before_the_subscription() -> None:
+    """The server closes with 1008 when it does: before `open` no time brings a PING."""
+    market = Market(opened=False)
+
+    market.session.tick(1e9)
+
+    assert ([], float("inf")) == (market.sent(), market.session.deadline)
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=5), st.floats(0, 1e6))
+def test_the_subscription_is_first_whatever_the_clock_says(
+    before: list[float], opened_at: float
+) -> None:
+    """Ticks before, at and after the opening change nothing in the order."""
+    market = Market(opened=False)
+    for now in before:
+        market.session.tick(now)
+    market.session.open(market.wanted, opened_at)
+    for now in (opened_at, opened_at + 1e6):
+        market.session.tick(now)
+
+    sent = market.sent()
+    assert sent[0].startswith('{"type":"market"')
+    assert ["PING"] == sent[1:]
+
+
+def test_a_text_ping_goes_out_every_interval() -> None:
+    """At 10, 20, 30 s, each when its time has come and once; PONG comes to each."""
+    market = Market()
+    pinged_at = []
+    for second in range(35):
+        now = OPENED_AT + second
+        market.session.tick(now)
+        if market.sent() == ["PING"]:
+            pinged_at.append(second)
+            market.receive(text_frame("PONG"), now=now + 0.5)
+
+    assert [10, 20, 30] == pinged_at
+    assert (0.5, 3) == (market.session.tally.last_round_trip, market.session.messages)
+
+
+def test_the_deadline_is_the_next_ping_or_the_end_of_patience() -> None:
+    """Whichever comes first."""
+    market = Market()
+    deadlines = [market.session.deadline]
+    for seconds in (10, 20):
+        market.session.tick(OPENED_AT + seconds)
+        deadlines.append(market.session.deadline)
+    market.receive(text_frame("PONG"), now=OPENED_AT + 21)
+    deadlines.append(market.session.deadline)
+
+    assert [10, 20, 30, 30] == [deadline - OPENED_AT for deadline in deadlines]
+
+
+def test_a_peer_that_does_not_answer_is_given_up() -> None:
+    """20 s after the first unanswered PING; the later ones do not prolong it."""
+    market = Market()
+    ended = []
+    for second in range(31):
+        market.session.tick(OPENED_AT + second)
+        ended.append(market.session.ended)
+
+    assert {None} == set(ended[:30])
+    assert isinstance(ended[30], ConnectionLost)
+    assert ("pong_timeout", "no PONG within 20 s of a PING") == (
+        ended[30].reason,
+        ended[30].detail,
+    )
+
+
+def test_data_does_not_stand_in_for_pong() -> None:
+    """Both are watched apart: a peer that sends but does not read is lost all the same."""
+    market = Market()
+    for second in range(31):
+        market.receive(text_frame(NO_BOOK_TEXT), now=OPENED_AT + second)
+        market.session.tick(OPENED_AT + second)
+
+    assert "pong_timeout" == getattr(market.session.ended, "reason", None)
+
+
+def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
+    """It shows that the connection is useful, no more."""
+    market = Market()
+
+    market.receive(text_frame("PONG"))
+
+    assert (None, True, []) == (
+        market.session.tally.last_round_trip,
+        market.session.useful,
+        market.sent(),
+    )
+
+
+# --- subscriptions -------------------------------------------------------------------------------
+
+
+def test_a_change_of_what_is_wanted_is_sent() -> None:
+    """Only the difference: gone ones first."""
+    market = Market()
+    core = BookCore("3")
+
+    market.session.want(Wanted(frozenset("23"), {"2": market.wanted.cores["2"], "3": core}))
+
+    assert [
+        '{"operation":"unsubscribe","assets_ids":["1"]}',
+        '{"operation":"subscribe","assets_ids":["3"]}',
+    ] == market.sent()
+
+
+def test_what_is_wanted_already_sends_nothing() -> None:
+    """The server would answer NO NEW ASSETS."""
+    market = Market()
+
+    market.session.want(market.wanted)
+
+    assert [] == market.sent()
+
+
+def test_a_resubscribed_asset_is_asked_for_anew() -> None:
+    """Its new book needs a snapshot, which the server sends only after an unsubscription."""
+    market = Market()
+    again = {**market.wanted.cores, "1": BookCore("1")}
+
+    market.session.want(evolve(market.wanted, cores=again))
+
+    assert [
+        '{"operation":"unsubscribe","assets_ids":["1"]}',
+        '{"operation":"subscribe","assets_ids":["1"]}',
+    ] == market.sent()
+
+
+# --- receiving -----------------------------------------------------------------------------------
+
+
+def test_events_follow_the_books_they_changed() -> None:
+    """What a callback reads in the book is never older than its event."""
+    market = Market()
+
+    items = market.receive(text_frame(book_text()), text_frame(change_text("0.5")), now=1_001.0)
+
+    assert [BookCore, Book, BookCore, PriceChange] == [type(item) for item in items]
+    assert Decimal("0.5") == market.books["1"].best_bid
+    assert [int(1_001e9)] * 2 == [i.received_at_ns for i in items if not isinstance(i, BookCore)]
+    assert (2, {"book": 1, "price_change": 1}, 1_001.0) == (
+        market.session.tally.messages,
+        dict(market.session.tally.events),
+        market.session.tally.last_data_at,
+    )
+
+
+def described(items: Sequence[Item]) -> list[str]:
+    return [i.asset_id if isinstance(i, BookCore) else repr(i) for i in items]
+
+
+STREAM = b"".join(
+    (
+        text_frame("[" + book_text("1") + "," + book_text("2") + "]\n"),
+        text_frame(change_text("0.5")[:40], fin=False),
+        frame(b"beat", 9),
+        text_frame(change_text("0.5")[40:], opcode=0),
+        text_frame("PONG"),
+        text_frame("not JSON"),
+        text_frame(NO_BOOK_TEXT),
+        frame(b"\0\1", 2),
+        text_frame("NO NEW ASSETS"),
+        text_frame(change_text("0.6", "2")),
+        close_frame(1012, "restart"),
+        text_frame(change_text("0.7")),
+    )
+)
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_any_cut_of_the_bytes_gives_the_same(cuts: list[int]) -> None:
+    """Items, answers, counts, books and the end do not depend on how TCP cut the stream."""
+    whole, cut = Market(), Market()
+    ends = [0, *sorted(cuts), len(STREAM)]
+
+    expected = whole.receive(STREAM)
+    actual = [item for a, b in zip(ends, ends[1:], strict=False) for item in cut.receive(STREAM[a:b])]
+
+    assert described(expected) == described(actual)
+    assert 10 == len(expected)
+    assert whole.sent() == cut.sent()
+    assert whole.session.tally == cut.session.tally or (
+        whole.session.tally.events == cut.session.tally.events
+        and whole.session.messages == cut.session.messages == 8
+    )
+    assert "closed: code 1012 'restart'" == str(whole.session.ended) == str(cut.session.ended)
+    assert [b.best_bid for b in whole.books.values()] == [b.best_bid for b in cut.books.values()]
+
+
+def test_frames_of_another_implementation_are_understood() -> None:
+    """wsproto as the server: a text, a ping, a close."""
+    market = Market()
+    server = Connection(ConnectionType.SERVER)
+    data = server.send(TextMessage(data=book_text()))
+    data += server.send(WsPing(payload=b"x"))
+    data += server.send(CloseConnection(code=1001, reason="away"))
+
+    items = market.receive(data)
+
+    assert [BookCore, Book] == [type(item) for item in items]
+    assert [Pong(b"x"), Close(1001, "")] == market.sent()
+    assert "closed: code 1001 'away'" == str(market.session.ended)
+
+
+def test_raw_frames_are_handed_over_only_when_somebody_listens() -> None:
+    """Before the events that they hold; PONG and notices are no data."""
+    market = Market(hears_frames=True)
+
+    items = market.receive(text_frame("PONG"), text_frame(""), text_frame(NO_BOOK_TEXT))
+
+    assert [Frame(channel="market", text=NO_BOOK_TEXT)] == items[:1]
+    assert [Frame, Unknown] == [type(item) for item in items]
+
+
+def test_a_protocol_ping_is_answered() -> None:
+    """With a pong of the same payload; it is no message, and a protocol pong is nothing at all."""
+    market = Market()
+
+    assert [] == market.receive(frame(b"beat", 9), frame(b"", 10))
+    assert ([Pong(b"beat")], 0) == (market.sent(), market.session.messages)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("INVALID OPERATION", logging.WARNING),
+        ("NO NEW ASSETS", logging.DEBUG),
+        ("", logging.DEBUG),
+        (" NO NEW ASSETS\n", logging.DEBUG),
+    ],
+)
+def test_notices_are_counted_and_logged(
+    text: str, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Texts that are no JSON (PROTOCOL 1.1): only INVALID OPERATION is worth a person's look."""
+    market = Market()
+
+    with caplog.at_level(logging.DEBUG):
+        items = market.receive(text_frame(text))
+
+    assert ([], 1, False) == (items, market.session.tally.notices, market.session.useful)
+    [record] = caplog.records
+    assert (level, f"main: the server says {text.strip()!r}") == (
+        record.levelno,
+        record.getMessage(),
+    )
+
+
+def test_each_message_is_logged_at_debug_with_secrets_masked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whether DEBUG is on is asked once, at the beginning of a session."""
+    with caplog.at_level(logging.DEBUG):
+        market = Market()
+        market.receive(text_frame('{"event_type":"x","owner":"KEY-1"}'))
+
+    [record] = caplog.records
+    assert record.getMessage().startswith('main: < {"event_type":"x"')
+    assert "KEY-1" not in record.getMessage()
+
+
+def test_a_duplicate_is_not_told_twice() -> None:
+    """A trade status that was told already is counted, and no event."""
+    user = User()
+    trade = {
+        "event_type": "trade",
+        "id": "t",
+        "status": "MATCHED",
+        "market": MARKET,
+        "asset_id": "1",
+        "side": "BUY",
+        "price": "0.5",
+        "size": "1",
+        "taker_order_id": "o",
+        "owner": "w",
+        "timestamp": "1",
+        "type": "TRADE",
+    }
+
+    items = user.receive(text_frame(json.dumps(trade)), text_frame(json.dumps(trade)))
+
+    assert [Trade] == [type(item) for item in items]
+    assert (1, 2) == (user.account.duplicates, user.session.tally.events["trade"])
+
+
+# --- flaws ---------------------------------------------------------------------------------------
+
+
+def test_a_change_that_is_not_understood_makes_its_own_book_stale() -> None:
+    """Before the error is told; the twin's entry of the same message is applied, its book stays live."""
+    market = Market()
+    market.receive(text_frame("[" + book_text("1") + "," + book_text("2") + "]"))
+    message = json.loads(change_text("0.5", "2"))
+    message["price_changes"].append({"asset_id": "1", "price": "x", "size": "1", "side": "BUY"})
+
+    items = market.receive(text_frame(json.dumps(message)))
+
+    assert ["2", "PriceChange", "1", "DecodeError"] == [
+        i.asset_id if isinstance(i, BookCore) else type(i).__name__ for i in items
+    ]
+    assert ("decode_error", True) == (market.books["1"].stale_reason, market.books["2"].valid)
+    assert (1, Decimal("0.5")) == (market.session.tally.decode_errors, market.books["2"].best_bid)
+
+
+def test_a_flaw_elsewhere_leaves_the_books_alone() -> None:
+    """Text that is no JSON, and a binary message, say nothing of any book."""
+    market = Market()
+    market.receive(text_frame(book_text()))
+
+    items = market.receive(text_frame("not JSON"), frame(b"\0", 2))
+
+    assert [DecodeError, DecodeError] == [type(item) for item in items]
+    assert "a binary message @ $" == str(items[1])
+    assert (2, True) == (market.session.tally.decode_errors, market.books["1"].valid)
+
+
+def test_a_storm_of_flaws_leaves_a_handful_of_log_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """The first, the tenth, the hundredth."""
+    market = Market()
+
+    market.receive(*[text_frame("{")] * 120)
+
+    lines = [record.getMessage() for record in caplog.records]
+    assert 3 == len(lines)
+    assert lines[-1].startswith("main: not understood (100 so far): ")
+
+
+# --- the end -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "sentence"),
+    [
+        (1000, "", "closed: code 1000"),
+        (1013, "slow consumer: send buffer full", None),
+        (4001, "x" * 120, f"closed: code 4001 '{'x' * 100}'"),
+        (None, "", "closed: without a code"),
+    ],
+)
+def test_a_close_is_echoed_and_told(code: int | None, reason: str, sentence: str | None) -> None:
+    """With its own code, or 1000 where it had none; a long reason is cut."""
+    market = Market()
+
+    market.receive(close_frame(code, reason))
+
+    assert [Close(code or 1000, "")] == market.sent()
+    assert isinstance(market.session.ended, ConnectionLost)
+    assert ("closed", code) == (market.session.ended.reason, market.session.ended.code)
+    assert (sentence or f"closed: code {code} {reason!r}") == str(market.session.ended)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\x81\x81abcd?", 1002),
+        (b"\xc1\x00", 1002),
+        (frame(b"\xff", 1), 1007),
+        (b"\x81\x7f" + (2**40).to_bytes(8, "big"), 1009),
+    ],
+)
+def test_a_peer_that_breaks_the_protocol_is_told_so(data: bytes, code: int) -> None:
+    """What came before it is delivered; then a close with the right code, and the end."""
+    market = Market()
+
+    items = market.receive(text_frame(NO_BOOK_TEXT), data, text_frame(NO_BOOK_TEXT))
+
+    assert ([Unknown], [Close(code, "")]) == ([type(i) for i in items], market.sent())
+    assert isinstance(market.session.ended, ProtocolError)
+    assert code == market.session.ended.code
+
+
+def test_we_say_goodbye_with_1000() -> None:
+    """A close of ours carries the normal code."""
+    market = Market()
+
+    market.session.close()
+
+    assert [Close(1000, "")] == market.sent()
+
+
+@pytest.mark.parametrize(
+    ("session", "seconds", "frames", "refused"),
+    [
+        (User, 1.0, [], True),
+        (User, 1.0, [text_frame("INVALID OPERATION")], True),
+        (User, 5.0, [], False),
+        (User, 1.0, [text_frame("PONG")], False),
+        (User, 1.0, [text_frame("[]")], False),
+        (Market, 1.0, [], False),
+    ],
+)
+def test_refused_credentials_show_as_an_early_end(
+    session: type[Market], seconds: float, frames: list[bytes], refused: bool
+) -> None:
+    """On the user channel, within 5 s, before data or PONG: the server says nothing (PROTOCOL 2.1)."""
+    conversation = session()
+    conversation.receive(*frames)
+
+    assert refused is conversation.session.was_refused(OPENED_AT + seconds)
+
+
+def test_no_repr_shows_the_secret() -> None:
+    """Not even that of the outbox's owner before it was sent... which only the transport reads."""
+    user = User()
+
+    assert "SECRET-1" in str(user.sent())
+    assert "SECRET-1" not in repr(user.session)

@@ -25,49 +25,56 @@ class Verdict:
     fatal: PolymarketWsError | None
 
 
+@frozen(kw_only=True)
+class Ending:
+    """How an open connection ended."""
+
+    useful: bool = False
+    """Something but a close came."""
+    lasting: bool = False
+    """And it had been open for a while: what ended it is no sequel of what ended the one before."""
+    refused: bool = False
+    """The server ended it right after the credentials were sent."""
+
+
 @define(eq=False)
 class Backoff:
     """One connection's memory of its failures."""
 
     options: Options
-    failures: int = 0
-    """In a row, since the connection was last useful."""
+    _losses: int = 0  # in a row, attempts and short-lived connections: the exponent of the delay
+    _fruitless: int = 0  # in a row, since something was received: what max_attempts bounds
     _refusals: int = 0
     _was_open: bool = False
+    _was_useful: bool = False
 
     def succeed(self) -> None:
         """The connection was opened. Failures stay known: some servers accept and close."""
         self._was_open = True
 
-    def reset(self) -> None:
-        """The connection was useful: begin anew."""
-        self.failures = 0
-        self._refusals = 0
-
-    def fail(
-        self,
-        error: PolymarketWsError,
-        random: float,
-        *,
-        was_useful: bool = False,
-        was_refused: bool = False,
-    ) -> Verdict:
+    def fail(self, error: PolymarketWsError, random: float, ending: Ending | None) -> Verdict:
         """Judge a failed attempt or a lost connection.
 
         Args:
             error: What happened.
             random: From 0 to 1.
-            was_useful: An open connection was lost that had been useful: no failure of ours.
-            was_refused: The server closed right after the credentials were sent.
+            ending: How the open connection ended; None for an attempt that failed.
         """
-        earlier = self.failures
-        self.failures += not was_useful
-        self._refusals = self._refusals + 1 if was_refused else 0
+        self._count(ending)
         fatal = self._fatal(error)
         if fatal is not None:
             return Verdict(None, fatal)
         retry_after = error.retry_after if isinstance(error, ConnectionLost) else None
-        return Verdict(delay(earlier, self.options, retry_after, random), None)
+        return Verdict(delay(self._losses - 1, self.options, retry_after, random), None)
+
+    def _count(self, ending: Ending | None) -> None:
+        is_useful = ending is not None and ending.useful
+        self._was_useful = self._was_useful or is_useful
+        self._losses = 1 if ending is not None and ending.lasting else self._losses + 1
+        self._fruitless = 0 if is_useful else self._fruitless + 1
+        if ending is not None:  # an attempt that failed in between says nothing of the credentials
+            is_refusal = ending.refused and not self._was_useful
+            self._refusals = self._refusals + 1 if is_refusal else 0
 
     def _fatal(self, error: PolymarketWsError) -> PolymarketWsError | None:
         if isinstance(error, (AuthenticationError, ConfigurationError)):
@@ -83,7 +90,7 @@ class Backoff:
                 "the server answered HTTP 404: the URL's path has to end in /ws/market or /ws/user"
             )
         limit = self.options.max_attempts
-        return error if limit is not None and self.failures >= limit else None
+        return error if limit is not None and self._fruitless >= limit else None
 
 
 def delay(failures: int, options: Options, retry_after: float | None, random: float) -> float:

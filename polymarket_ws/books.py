@@ -16,6 +16,7 @@ from .events import Book, Level
 
 logger = logging.getLogger(__name__)
 
+NO_SNAPSHOT = "no_snapshot"
 HELD_LIMIT = 4096  # changes kept for one awaited snapshot: some seconds of the busiest market
 _INTERNED_LIMIT = 65_536  # prices on the finest known grid (0.0001) are 10 000
 
@@ -120,7 +121,7 @@ class _Published(NamedTuple):
     integrity: str
 
 
-_EMPTY = _Published(None, None, 0, "no_snapshot", "unverified")
+_EMPTY = _Published(None, None, 0, NO_SNAPSHOT, "unverified")
 
 
 @define(eq=False)
@@ -221,6 +222,8 @@ class BookCore:
             was_live = self.valid
             if for_good:
                 self._final_reason = reason
+            elif self.published.stale_reason == NO_SNAPSHOT:
+                return False  # it never was live: that is what it lacks
             self.published = self.published._replace(stale_reason=self._final_reason or reason)
         return was_live
 

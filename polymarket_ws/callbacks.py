@@ -37,19 +37,23 @@ class Registration:
 
     def matches(self, event: Event) -> bool:
         """Whether the event passes the filter; a price_change does if any of its entries does."""
-        if self.markets is not None and getattr(event, "market", None) not in self.markets:
+        if not self._matches_market(getattr(event, "market", "")):
             return False
         return self.asset_ids is None or not self.asset_ids.isdisjoint(assets_of(event))
 
     def matches_book(self, asset_id: str, market: str) -> bool:
-        return (self.asset_ids is None or asset_id in self.asset_ids) and (
-            self.markets is None or market in self.markets
-        )
+        matches_asset = self.asset_ids is None or asset_id in self.asset_ids
+        return matches_asset and self._matches_market(market)
+
+    def _matches_market(self, market: str) -> bool:
+        return self.markets is None or market.lower() in self.markets
 
     def is_news(self, asset_id: str, top: Top) -> bool:
         """With `top_only`: whether prices, sizes or validity differ from those of the last call."""
+        if not self.top_only:
+            return True
         shown = (top.bid, top.ask, top.valid)
-        if self.top_only and self.seen.get(asset_id) == shown:
+        if self.seen.get(asset_id) == shown:
             return False
         self.seen[asset_id] = shown
         return True

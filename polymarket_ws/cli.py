@@ -6,9 +6,10 @@ import argparse
 import io
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from . import __version__
 from .commands.event_lines import json_line, readable
@@ -68,7 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except KeyboardInterrupt:
+        _discard_stdout()
         return FORCED
+    except BrokenPipeError:
+        _discard_stdout()
+        return ENDED
+
+
+def _discard_stdout() -> None:
+    """Nobody reads our pipe any more: let the interpreter's last flush go nowhere."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

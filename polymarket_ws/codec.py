@@ -168,10 +168,14 @@ def _decode_element(
             channel=channel, wire_event_type=name, data=element, received_at_ns=received_at_ns
         )
         return [Decoded(unknown, None)]
-    whole = _Element(element, [], received_at_ns)
-    event = _read_price_change(whole) if cls is PriceChange else _read_event(whole, cls)
+    flaws: list[_Flaw] = []
+    event: Decoded | None
+    if cls is PriceChange:
+        event = _read_price_change(element, flaws, received_at_ns)
+    else:
+        event = _read_event(_Element(element, flaws, received_at_ns), cls)
     decoded: list[Decoded | DecodeError] = [] if event is None else [event]
-    for error, data, lost in whole.flaws:
+    for error, data, lost in flaws:
         decoded.append(_error(error, path, data, channel, element, lost=lost))
     return decoded
 
@@ -201,15 +205,17 @@ def _snapshot(element: Mapping[str, Any], book: Book) -> Snapshot:
     )
 
 
-def _read_price_change(whole: _Element) -> Decoded | None:
+def _read_price_change(
+    element: dict[str, Any], flaws: list[_Flaw], received_at_ns: int
+) -> Decoded | None:
     """None when every entry is lost."""
-    envelope, steps = _entries(whole.data)
-    entries = _read_entries(steps, LevelChange, whole.flaws)
+    envelope, steps = _entries(element)
+    entries = _read_entries(steps, LevelChange, flaws)
     if steps and not entries:
         return None
     levels = [level for _, level in entries]
-    data = {**envelope, "price_changes": levels}
-    event = _structure(_Element(data, whole.flaws, whole.received_at_ns), PriceChange)
+    whole = _Element({**envelope, "price_changes": levels}, flaws, received_at_ns)
+    event = _structure(whole, PriceChange)
     changes = [_change(entry, level) for entry, level in entries]
     return Decoded(event, Changes(event.market, event.timestamp_ms, changes))
 
@@ -306,10 +312,7 @@ def _excerpt(element: object) -> str:
 
 
 _converter = cattrs.Converter(detailed_validation=False)
-
-
-def _structure(data: object, cls: type[_T]) -> _T:
-    return _converter.structure(data, cls)
+_structure = _converter.structure
 
 
 def _read_maker_orders(value: Any, flaws: list[_Flaw]) -> tuple[MakerOrder, ...]:
@@ -398,7 +401,7 @@ def _arguments_reader(
                     raise
                 flaws.append(_Flaw(error, data, lost=False))
                 arguments.setdefault("extra", {})[key] = value
-        if len(data) > len(arguments) and not data.keys() <= known:  # the former is the quick one
+        if len(data) > len(arguments) and not data.keys() <= known:  # if as many, all are known
             unknown = {k: v for k, v in data.items() if k not in known}
             arguments["extra"] = {**unknown, **arguments.get("extra", {})}
         return arguments

@@ -6,12 +6,12 @@ import logging
 import random
 import selectors
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
-from weakref import WeakSet
 
-from .backoff import Backoff, Verdict
+from .backoff import Backoff, Ending, Verdict
 from .channels import Channel, Wanted
 from .codec import redact
 from .connecting import Connecting
@@ -35,6 +35,7 @@ from .transport import Attempt, Link
 logger = logging.getLogger(__name__)
 
 READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
+LOOKUPS_AT_ONCE = 3  # the resolver cannot be interrupted: a hung one must not cost a thread each attempt
 _DNS_GRACE = 0.25  # seconds past the deadline: all phases but DNS end themselves, with a better error
 
 
@@ -97,8 +98,8 @@ class Connection:
         self._closed = False
         self.last_error: str | None = None
         """What the newest failed attempt or lost connection said; None since the last success."""
-        self.connectors: WeakSet[Connecting] = WeakSet()
-        """Every attempt of this connection whose thread may still be alive."""
+        self._promised = False  # the last thing told was that it will be tried again
+        self._connectors: list[threading.Thread] = []
 
     @property
     def deadline(self) -> float:
@@ -168,6 +169,10 @@ class Connection:
         self._retire(reason)
         self._closed = True
 
+    def connectors(self) -> list[threading.Thread]:
+        """The threads of attempts that have not ended. Any thread."""
+        return [thread for thread in list(self._connectors) if thread.is_alive()]
+
     def stats(self, now: float) -> ConnectionStats:
         """What it counted. Any thread: each figure is read once."""
         link, last_data_at = self._link, self._tally.last_data_at
@@ -201,12 +206,17 @@ class Connection:
     def _connect(self, now: float) -> None:
         self._retry_at = None
         self._attempts += 1
+        self._connectors = self.connectors()
+        if len(self._connectors) >= LOOKUPS_AT_ONCE:
+            earlier = ConnectionLost("dns", f"{LOOKUPS_AT_ONCE} earlier look-ups have not ended")
+            self._fail_attempt(earlier, now)
+            return
         attempt = Attempt(self._channel.url, self._options, self._ssl_context)
         self._connecting = Connecting(self.name, attempt, self._owner.wake)
         self._deadline_of_attempt = now + self._options.connect_timeout + _DNS_GRACE
-        self.connectors.add(self._connecting)
         logger.debug("%s: connecting, attempt %d", self.name, self._attempts)
         self._connecting.start()
+        self._connectors.append(self._connecting.thread)
 
     def _turn_connecting(self, connecting: Connecting, now: float) -> None:
         outcome = connecting.take()
@@ -243,7 +253,7 @@ class Connection:
             downtime=None if self._lost_at is None else now - self._lost_at,
             received_at_ns=time.time_ns(),
         )
-        self._attempts = 0
+        self._attempts, self._lost_at, self._promised = 0, None, False
         logger.info("%s: connected (generation %d)", self.name, self._generation)
         self._owner.deliver([connected])
 
@@ -251,8 +261,6 @@ class Connection:
         try:
             if session.ended is None:
                 session.tick(now)
-            if session.useful and self._backoff.failures:
-                self._backoff.reset()
             self._write(link, session, now)
         except ConnectionLost as error:
             self._lose(session.ended or error, now)
@@ -290,48 +298,42 @@ class Connection:
             self._selector.modify(link, events, self)
 
     def _lose(self, error: ConnectionLost | ProtocolError, now: float) -> None:
-        session = self._session
+        ending = self._session.ending(error, now) if self._session is not None else Ending()
         self._close_link()
         self._lost_at = now
         stale = self._channel.lose("disconnect")
-        verdict = self._backoff.fail(
-            error,
-            random.random(),
-            was_useful=session is not None and session.useful,
-            was_refused=session is not None and session.was_refused(now),
-        )
+        verdict = self._backoff.fail(error, random.random(), ending)
         self._owner.deliver([*stale, self._disconnected(error, verdict, attempt=0)])
         self._follow(verdict, error, now)
 
     def _fail_attempt(self, error: PolymarketWsError, now: float) -> None:
-        if self._lost_at is None:
-            self._lost_at = now
-        verdict = self._backoff.fail(error, random.random())
+        verdict = self._backoff.fail(error, random.random(), None)
         self._owner.deliver([self._disconnected(error, verdict, attempt=self._attempts)])
         self._follow(verdict, error, now)
 
     def _follow(self, verdict: Verdict, error: PolymarketWsError, now: float) -> None:
         self.last_error = str(error)
         if verdict.delay is None:
-            fatal = verdict.fatal or error
+            fatal, self._promised = verdict.fatal or error, False
             logger.error("%s: giving up: %s", self.name, fatal)
             self._owner.fail(fatal)
             return
         logger.warning("%s: %s; next attempt in %.2f s", self.name, error, verdict.delay)
-        self._retry_at = now + verdict.delay
+        self._retry_at, self._promised = now + verdict.delay, True
 
     def _retire(self, reason: str) -> None:
         """Close without another attempt, saying goodbye to the server."""
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
             connecting.abandon()
-        self._retry_at = None
-        was_open = self._link is not None
+        self._retry_at = self._lost_at = None
+        is_news = self._link is not None or self._promised
+        self._promised = False
         if self._session is not None:
             self._session.close()
         self._close_link()
         stale = self._channel.lose(reason)
-        if was_open:
+        if is_news:
             logger.info("%s: closed (%s)", self.name, reason)
             self._owner.deliver([*stale, self._ended(reason, "", None, None, 0)])
 

@@ -34,7 +34,7 @@ class Dispatcher:
         book_of: The LiveBook of a core; None when it is not subscribed any more.
         is_wanted: Whether an event concerns what is subscribed now.
         on_failure: Called on this thread with a CallbackError, or None when user code wants to exit.
-        on_overflow: Called on a receiving thread when one's own events are too many.
+        fail: Takes a fatal error: one's own events are too many (on a receiving thread), or a bug here.
         last_duty: Called on this thread at its end, before the last lifecycle events are delivered.
         ended: Called on this thread when no callback will run any more.
         progress: Told after each callback.
@@ -50,7 +50,7 @@ class Dispatcher:
         book_of: Callable[[BookCore], LiveBook | None],
         is_wanted: Callable[[Event], bool],
         on_failure: Callable[[CallbackError | None], None],
-        on_overflow: Callable[[QueueOverflow], None],
+        fail: Callable[[PolymarketWsError], None],
         last_duty: Callable[[], None],
         ended: Callable[[], None],
         progress: Progress,
@@ -63,7 +63,7 @@ class Dispatcher:
         self._book_of = book_of
         self._is_wanted = is_wanted
         self._on_failure = on_failure
-        self._on_overflow = on_overflow
+        self._fail = fail
         self._last_duty = last_duty
         self._ended = ended
         self._progress = progress
@@ -79,11 +79,18 @@ class Dispatcher:
             target=self._main, name=f"polymarket-ws-{name}-callbacks", daemon=True
         )
         self._former: Dispatcher | None = None
+        self._running: Registration | None = None
 
     def start(self, former: Dispatcher | None) -> None:
-        """Start the thread; it waits for the thread of the former run, whose callback may be starting this one."""
+        """Start the thread. It first waits for that of the former run, whose callback may have asked for this."""
         self._former = former
         self._thread.start()
+
+    @property
+    def running_callback(self) -> str:
+        """The name of the callback that runs now; "" while none does."""
+        running = self._running
+        return callback_name(running.callback) if running is not None else ""
 
     def put(self, items: Sequence[Item]) -> None:
         """Queue what one read brought. Any thread; never blocks on user code."""
@@ -96,7 +103,7 @@ class Dispatcher:
         try:
             self.queue.put(heard)
         except QueueOverflow as overflow:
-            self._on_overflow(overflow)
+            self._fail(overflow)
         self._tell_drops()
         if self._idle:
             self._idle = False
@@ -108,13 +115,19 @@ class Dispatcher:
         self._wake.put(None)
 
     def abandon(self) -> None:
-        """Call nothing any more but for the last lifecycle events. Takes no lock: a signal handler may call it."""
+        """Call nothing any more but for the last lifecycle events. Takes no lock, for signal handlers."""
         self._abandoned = True
         self.end()
+        former = self._former
+        if former is not None:
+            former.abandon()
 
     def is_current(self) -> bool:
-        """Whether the caller is on the callback thread."""
-        return threading.current_thread() is self._thread
+        """Whether the caller is a callback, of this run or of a former one that still ends."""
+        former = self._former
+        return threading.current_thread() is self._thread or (
+            former is not None and former.is_current()
+        )
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread to end; True when it has, or was never started."""
@@ -135,9 +148,8 @@ class Dispatcher:
         if dropped and dropped >= 10 * self._told_drops:
             self._told_drops = dropped
             logger.warning(
-                "%s: callbacks are too slow: %d events waited, %d of the oldest market data dropped so far",
+                "%s: callbacks are too slow: %d of the oldest market-data events dropped so far",
                 self.name,
-                self.queue.limit,
                 dropped,
             )
 
@@ -147,14 +159,15 @@ class Dispatcher:
             self._former = None
         try:
             self._handle_all()
-        except Exception:
+            self._last_duty()
+            self._handle_rest()
+            self._summarize()
+        except Exception as error:
             logger.exception("%s: the callback thread failed; please report this", self.name)
-            self._abandoned = True
-        self._last_duty()
-        self._handle_rest()
-        self._summarize()
-        self._ended()
-        self._progress.notify()
+            self._fail(PolymarketWsError(f"internal error in the callback thread: {error!r}"))
+        finally:
+            self._ended()
+            self._progress.notify()
 
     def _handle_all(self) -> None:
         while not self._abandoned:
@@ -196,9 +209,9 @@ class Dispatcher:
         elif isinstance(item, PolymarketWsError):
             for registration in self._callbacks["error"]:
                 self._call(registration, item)
-        elif self._is_wanted(item):
+        else:
             for registration in self._callbacks.for_event(item):
-                if registration.matches(item):
+                if registration.matches(item) and self._is_wanted(item):
                     self._call(registration, item)
 
     def _handle_book(self, core: BookCore) -> None:
@@ -214,6 +227,7 @@ class Dispatcher:
     def _call(self, registration: Registration, argument: Event | LiveBook | Exception) -> None:
         if self._abandoned and type(argument) not in LIFECYCLE:
             return
+        self._running = registration
         try:
             registration.callback(argument)
         except Exception as error:
@@ -221,6 +235,8 @@ class Dispatcher:
         except BaseException as error:  # SystemExit, KeyboardInterrupt: user code wants to end
             logger.info("%s: stopping, since a callback raised %s", self.name, type(error).__name__)
             self._on_failure(None)
+        finally:
+            self._running = None
 
     def _take_failure(
         self, registration: Registration, argument: Event | LiveBook | Exception, error: Exception

@@ -112,12 +112,14 @@ class EventQueue:
         self._kept.append((self._numbered, item))
 
     def _drop_lifecycle(self, connection: str) -> None:
-        for index, (_, item) in enumerate(self._kept):
-            if isinstance(item, (Connected, Disconnected)) and item.connection == connection:
-                del self._kept[index]
-                self._lifecycle[connection] -= 1
-                self.coalesced += 1
-                return
+        oldest = next(
+            index
+            for index, (_, item) in enumerate(self._kept)
+            if isinstance(item, (Connected, Disconnected)) and item.connection == connection
+        )
+        del self._kept[oldest]
+        self._lifecycle[connection] -= 1
+        self.coalesced += 1
 
     def _forget(self, item: Item) -> None:
         if isinstance(item, BookCore):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +12,8 @@ from weakref import WeakSet
 from .errors import PolymarketWsError, QueueOverflow
 from .event_queue import EventQueue
 from .events import Event
+
+logger = logging.getLogger(__name__)
 
 
 E = TypeVar("E", bound=Event)
@@ -52,17 +55,19 @@ class EventStream(Iterator[E], Generic[E]):
     def ended(self) -> bool:
         return self._ended
 
-    def put(self, items: Iterable[object]) -> None:
-        """Queue those of the items that it asked for. Called by the threads that receive."""
+    def put(self, items: Iterable[object]) -> int:
+        """Queue those of the items that it asked for; returns how many older ones were dropped."""
         mine = [i for i in items if isinstance(i, Event) and type(i) in self.kinds]
-        if not mine:
-            return
+        if not mine or self._ended:
+            return 0
+        dropped = 0
         try:
-            self._queue.put(mine)
+            dropped = self._queue.put(mine)
         except QueueOverflow as overflow:
             self.end(overflow)
         with self._changed:
             self._changed.notify()
+        return dropped
 
     def end(self, error: PolymarketWsError | None) -> None:
         """Let the reader have what waits, then the error or the end."""
@@ -73,8 +78,8 @@ class EventStream(Iterator[E], Generic[E]):
 
     def close(self) -> None:
         """End now; what waits is discarded. Idempotent."""
-        self._queue.clear()
         self.end(None)
+        self._queue.clear()
 
     def __next__(self) -> E:
         event = self.next_within(self._timeout)
@@ -120,9 +125,11 @@ class EventStream(Iterator[E], Generic[E]):
 
 
 class EventStreams:
-    """The open streams of one Subscriber; a stream that nobody holds any more is forgotten. Thread-safe."""
+    """The open streams of one run; a stream that nobody holds any more is forgotten. Thread-safe."""
 
     def __init__(self) -> None:
+        self.dropped = 0
+        """Events that streams dropped because their readers were too slow."""
         self._streams: WeakSet[EventStream[Event]] = WeakSet()
         # Guards the set, which may not change while it is iterated; not held while a stream takes items.
         self._lock = threading.Lock()
@@ -132,8 +139,11 @@ class EventStreams:
             self._streams.add(stream)
 
     def put(self, items: Sequence[object]) -> None:
-        for stream in self._open():
-            stream.put(items)
+        dropped = sum(stream.put(items) for stream in self._open())
+        if dropped:
+            if not self.dropped:
+                logger.warning("events() is read too slowly: its oldest market data is dropped")
+            self.dropped += dropped
 
     def end(self, error: PolymarketWsError | None) -> None:
         for stream in self._open():

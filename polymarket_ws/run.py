@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from .account import Account
-from .books import BookCore, Books, LiveBook
+from .books import NO_SNAPSHOT, BookCore, Books, LiveBook
 from .callbacks import Callbacks, assets_of
 from .channels import Channel, MarketChannel, UserChannel, Wanted
 from .credentials import Credentials
@@ -46,7 +46,6 @@ class Run:
         options: Options,
         credentials: Credentials | None,
         callbacks: Callbacks,
-        streams: EventStreams,
         books: Callable[[], Mapping[str, LiveBook]],
         on_end: Callable[[], None],
     ) -> None:
@@ -55,17 +54,19 @@ class Run:
         self.progress = Progress()
         self.subscriptions = Subscriptions()
         self.error: PolymarketWsError | None = None
-        self.failed_at: float | None = None
         self.stop_requested = False
+        self.over_since: float | None = None
+        """Monotonic time of the fatal error or the request to stop; None before."""
+        self.streams = EventStreams()
         self.ended = threading.Event()
         self._options = options
         self._credentials = credentials
         self._callbacks = callbacks
-        self._streams = streams
         self._live_books = books
         self._on_end = on_end
         self._books = Books(options.verify == "top")
-        self._started_at = time.monotonic()
+        self._started_at: float | None = None
+        self._closed = False
         self._shards: dict[str, Shard] = {}
         self._is_wanted: dict[str, bool] = {}
         self._ssl_context = functools.lru_cache(maxsize=1)(
@@ -76,12 +77,12 @@ class Run:
         self.dispatcher = Dispatcher(
             name,
             callbacks,
-            streams,
+            self.streams,
             limit=options.queue_limit,
             book_of=self._book_of,
             is_wanted=self.is_wanted,
             on_failure=self._take_callback_failure,
-            on_overflow=self.fail,
+            fail=self.fail,
             last_duty=self._end_shards,
             ended=self._end,
             progress=self.progress,
@@ -89,12 +90,13 @@ class Run:
 
     def start(self, former: Run | None) -> None:
         """Start the callback thread; the shards' follow when something is wanted of them."""
+        self._started_at = time.monotonic()
         self.dispatcher.start(former.dispatcher if former is not None else None)
 
     def want(self, subscriptions: Subscriptions, cores: Mapping[str, BookCore]) -> None:
         """Subscribe to exactly this; starts a channel's shard when it is first needed."""
         self.subscriptions = subscriptions
-        names = self._callbacks.names() | self._streams.names()
+        names = self._callbacks.names() | self.streams.names()
         custom = self._options.custom_features or bool(names & CUSTOM_FEATURES)
         self._want("market", Wanted(frozenset(cores), cores, custom))
         if self._credentials is not None:
@@ -115,7 +117,7 @@ class Run:
         with self._failing:
             if self.error is not None or self.stop_requested:
                 return
-            self.error, self.failed_at = error, time.monotonic()
+            self.error, self.over_since = error, time.monotonic()
         self._deliver([error])
         self._stop_shards("failed")
         self.dispatcher.end()
@@ -123,6 +125,7 @@ class Run:
 
     def request_stop(self) -> None:
         """Ask all threads to end. Takes no lock, waits for nothing."""
+        self.over_since = self.over_since or time.monotonic()
         self.stop_requested = True
         self._stop_shards("stopped")
         self.dispatcher.abandon()
@@ -134,6 +137,15 @@ class Run:
         for shard in tuple(self._shards.values()):
             done = shard.join(max(0.0, deadline - time.monotonic())) and done
         return done
+
+    @property
+    def has_started(self) -> bool:
+        return self._started_at is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a fatal error or a request to stop ends it, or has."""
+        return self.over_since is not None
 
     @property
     def state(self) -> State:
@@ -151,7 +163,7 @@ class Run:
 
     def stale_books(self) -> list[LiveBook]:
         """Subscribed books that were live once in this run and are not now."""
-        settled = (None, "no_snapshot")
+        settled = (None, NO_SNAPSHOT)
         return [b for b in self._live_books().values() if b.stale_reason not in settled]
 
     def missing(self, asset_ids: frozenset[str] | None) -> list[str]:
@@ -181,7 +193,7 @@ class Run:
         events: Counter[str] = sum((t.events.copy() for t in tallies), Counter())
         return Stats(
             state=self.state,
-            uptime=now - self._started_at,
+            uptime=0.0 if self._started_at is None else now - self._started_at,
             connections=connections,
             events=dict(events),
             decode_errors=sum(t.decode_errors for t in tallies),
@@ -206,14 +218,14 @@ class Run:
     def _want(self, channel: str, wanted: Wanted) -> None:
         shard = self._shards.get(channel)
         if shard is None:
-            if wanted.is_empty:
+            if wanted.is_empty or self.is_over or self._closed:
                 return
             shard = self._make_shard(channel)
+            shard.start()  # first, since whoever finds it in the dict may join it
             self._shards[channel] = shard
-            shard.start()
         shard.want(wanted)
         self._is_wanted[channel] = not wanted.is_empty
-        if self.stop_requested or self.error is not None:  # asked while this shard was being made
+        if self.is_over or self._closed:  # the end came while this shard was being made
             shard.stop("stopped")
 
     def _make_shard(self, channel: str) -> Shard:
@@ -225,6 +237,7 @@ class Run:
             deliver=self._deliver,
             fail=self.fail,
             hears_frames=self._hears_frames,
+            on_end=self._end_streams,
             progress=self.progress,
         )
 
@@ -238,7 +251,7 @@ class Run:
         self.dispatcher.put(items)
 
     def _hears_frames(self) -> bool:
-        return bool(self._callbacks["frame"]) or "frame" in self._streams.names()
+        return bool(self._callbacks["frame"]) or "frame" in self.streams.names()
 
     def _book_of(self, core: BookCore) -> LiveBook | None:
         book = self._live_books().get(core.asset_id)
@@ -250,12 +263,18 @@ class Run:
 
     def _end_shards(self) -> None:
         """The callback thread's last duty: the connections' last words have to come before its end."""
+        self._closed = True
         self._stop_shards("stopped" if self.error is None else "failed")
         for shard in tuple(self._shards.values()):
             shard.join_thread()
 
+    def _end_streams(self) -> None:
+        """Nothing more will come, though a callback may still be busy with what did."""
+        if self.is_over and all(shard.has_ended for shard in tuple(self._shards.values())):
+            self.streams.end(self.error)
+
     def _end(self) -> None:
-        self._streams.end(self.error)
+        self.streams.end(self.error)
         self._on_end()
         self.ended.set()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
+from .backoff import Ending
 from .channels import Channel, Wanted
 from .codec import NOTICES, PING, PONG, decode, redact
 from .errors import ConnectionLost, DecodeError, ProtocolError
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 NORMAL_CLOSURE = 1000
 AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (PROTOCOL 2.1)
+LASTING_SECONDS = 10.0  # a server that accepts, answers and closes at once is asked ever less often
+_SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
 
 Outgoing = str | Pong | Close
@@ -54,7 +57,7 @@ class Session:
     tally: Tally
     hears_frames: Callable[[], bool]
     """Whether somebody listens for raw frames."""
-    outbox: list[Outgoing] = field(factory=list)
+    outbox: list[Outgoing] = field(factory=list, repr=False)
     ended: ConnectionLost | ProtocolError | None = None
     """Why the connection has to be closed."""
     messages: int = 0
@@ -127,12 +130,20 @@ class Session:
             if pinged_at is None:
                 self._unanswered_ping_at = now
 
-    def was_refused(self, now: float) -> bool:
-        """Whether it ended as one with bad credentials does: soon, and before anything came."""
-        return (
-            self.channel.authenticates
+    def ending(self, error: ConnectionLost | ProtocolError, now: float) -> Ending:
+        """How it ended. Bad credentials are answered soon, before anything came, with no reason."""
+        seconds = now - self._opened_at
+        is_hint = isinstance(error, ConnectionLost) and (
+            error.reason in ("eof", "reset")
+            or (error.reason == "closed" and error.code not in _SERVER_BUSY)
+        )
+        return Ending(
+            useful=self.useful,
+            lasting=self.useful and seconds >= LASTING_SECONDS,
+            refused=self.channel.authenticates
+            and is_hint
             and not self.useful
-            and now - self._opened_at < AUTHENTICATION_SECONDS
+            and seconds < AUTHENTICATION_SECONDS,
         )
 
     def _receive_text(self, text: str, now: float, received_at_ns: int, items: list[Item]) -> None:

@@ -36,6 +36,7 @@ class Shard:
         deliver: Takes what one read brought. Never blocks.
         fail: Takes a fatal error, once.
         hears_frames: Whether raw frames are wanted.
+        on_end: Called on its thread when its connections are closed.
     """
 
     def __init__(
@@ -48,15 +49,18 @@ class Shard:
         deliver: Callable[[Sequence[Item]], None],
         fail: Callable[[PolymarketWsError], None],
         hears_frames: Callable[[], bool],
+        on_end: Callable[[], None],
         progress: Progress,
     ) -> None:
         self.name = name
         self.hears_frames = hears_frames
         self._deliver = deliver
         self._fail = fail
+        self._on_end = on_end
         self._progress = progress
-        self._selector = selectors.DefaultSelector()
+        self.has_ended = False
         self._wake_in, self._wake_out = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._leader = Connection(name, channel, options, ssl_context, self, self._selector)
@@ -87,11 +91,11 @@ class Shard:
     def join(self, timeout: float) -> bool:
         """Wait for the thread and those of its attempts to connect; True when all have ended."""
         deadline = time.monotonic() + timeout
-        threads = [self._thread, *(c.thread for c in list(self._leader.connectors))]
-        for thread in threads:
-            if thread.ident is not None and thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        self._thread.join(timeout)
+        connectors = self._leader.connectors()
+        for thread in connectors:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in (self._thread, *connectors))
 
     def join_thread(self) -> None:
         """Wait for the I/O thread alone, which never waits for anything without a deadline."""
@@ -139,7 +143,7 @@ class Shard:
                 self._drain_wakes()
             elif events & selectors.EVENT_READ:
                 key.data.read(now)
-        if not ready and self._leader.deadline <= 0.0:
+        if self._leader.deadline <= 0.0:
             self._leader.read(now)
         while self._inbox:
             self._leader.want(self._inbox.popleft(), now)
@@ -160,8 +164,12 @@ class Shard:
             pass
 
     def _close(self) -> None:
-        self._leader.stop(self._stop_reason or "failed")
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
-        self._progress.notify()
+        try:
+            self._leader.stop(self._stop_reason or "failed")
+        finally:
+            self._selector.close()
+            self._wake_in.close()
+            self._wake_out.close()
+            self.has_ended = True
+            self._on_end()
+            self._progress.notify()

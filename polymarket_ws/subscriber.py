@@ -18,7 +18,7 @@ from .books import BookCore, LiveBook
 from .callbacks import Callback, Callbacks, Registration, is_data
 from .credentials import Credentials
 from .errors import ConfigurationError, PolymarketWsError
-from .event_stream import EventStream, EventStreams
+from .event_stream import EventStream
 from .events import (
     EVENTS,
     OWN,
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
 
-_LAST_WORDS = 5.0  # seconds that callbacks have, after a fatal error, before wait() raises it all the same
+_LAST_WORDS = 5.0  # seconds that callbacks have to return, once the end was asked for or came
 _EXIT_SECONDS = 2.0  # that the interpreter's exit waits for all subscribers together
 _SHORTEST_SURE_NAME = len("the book of ") + 60  # real token ids have about 77 digits (PROTOCOL 1.1)
 
@@ -122,7 +122,6 @@ class Subscriber:
         self._credentials = credentials
         self._name = name if name is not None else str(next(_numbers))
         self._callbacks = Callbacks()
-        self._streams = EventStreams()
         self._run: Run | None = None
         self._subscriptions = Subscriptions(
             asset_ids=frozenset(),
@@ -203,11 +202,15 @@ class Subscriber:
     @property
     def state(self) -> State:
         """What it is doing."""
-        return State.IDLE if self._run is None else self._run.state
+        run = self._run
+        return State.IDLE if run is None or not run.has_started else run.state
 
     @property
     def healthy(self) -> bool:
-        """True while every channel is connected and no subscribed book is stale."""
+        """True while every channel is connected and no subscribed book is stale.
+
+        A book whose first snapshot has not come is not stale: wait_ready() waits for it, `book.valid` tells.
+        """
         return self.state is State.LIVE
 
     @property
@@ -231,16 +234,10 @@ class Subscriber:
         self._check_credentials(self._callbacks.names())
         with self._lock:
             former = self._run
-            if former is not None and not former.ended.is_set() and not former.stop_requested:
-                if former.error is None:
-                    return
-            run = self._make_run()
-            self._run = run
-            _started.add(self)
-            _register_exit()
-            self._renew_cores()
-            run.start(former)
-            run.want(self._subscriptions, self._cores)
+            if former is not None and not former.is_over and former.has_started:
+                return
+            run = former if former is not None and not former.has_started else self._make_run()
+            self._begin(run, former if former is not run else None)
         self._warn_of_nothing_wanted()
         for registration in self._callbacks.all():
             self._warn_of_filter(registration)
@@ -248,11 +245,13 @@ class Subscriber:
     def stop(self, timeout: float = 5.0) -> bool:
         """Close the connections and end the threads. Idempotent, from any thread or signal handler.
 
-        Queued events are discarded; the last thing told is Disconnected("stopped"). From a callback it only
-        asks, and returns False.
+        What waits for callbacks is discarded; the last thing told is Disconnected("stopped"), for each
+        connection that was open or about to be tried again. What waits in events() may still be read. From
+        a callback it only asks, and returns False.
 
         Args:
-            timeout: Seconds to wait for the threads; a callback that does not return holds them up.
+            timeout: Seconds to wait for the threads. What may hold them up is a callback that does not
+                return, and the system's name look-up, which cannot be interrupted.
 
         Returns:
             True once every thread has ended and no callback will run again.
@@ -269,33 +268,33 @@ class Subscriber:
             timeout: In seconds; None is no limit.
 
         Returns:
-            True when it stopped, or never was started; False when the timeout passed first.
+            True when it stopped, or never was started; False when the timeout passed first. A restart,
+            in a callback or elsewhere, is waited through.
 
         Raises:
             PolymarketWsError: the fatal error that ended it.
             RuntimeError: called in a callback.
         """
         self._refuse_in_callback("wait")
-        run = self._run
-        if run is None:
-            return True
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not run.ended.is_set():
-            left = 1.0 if deadline is None else deadline - time.monotonic()
-            if left <= 0:
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        while (run := self._run) is not None and run.has_started:
+            if run.ended.is_set() or (run.error is not None and _had_last_words(run)):
+                if run is self._run:
+                    break
+            elif time.monotonic() >= deadline:
                 return False
-            if run.failed_at is not None and time.monotonic() - run.failed_at > _LAST_WORDS:
-                break
-            run.ended.wait(min(left, 1.0))
-        if run.error is not None:
+            else:
+                run.ended.wait(min(deadline - time.monotonic(), 1.0))
+        if run is not None and run.error is not None:
             raise run.error
         return True
 
     def run(self) -> None:
         """Start, wait, stop: the whole life of a script.
 
-        Returns after Ctrl-C, SIGTERM or stop(). In the main thread it handles SIGINT and SIGTERM and
-        restores the former handlers; a second Ctrl-C raises KeyboardInterrupt.
+        Returns after Ctrl-C, SIGTERM or stop(), at the latest 5 s later, even when a callback does not return
+        (one WARNING names it). In the main thread it handles SIGINT and SIGTERM and restores the former
+        handlers; a second Ctrl-C raises KeyboardInterrupt.
 
         Raises:
             ConfigurationError: nothing is wanted.
@@ -307,17 +306,22 @@ class Subscriber:
             raise ConfigurationError(
                 "nothing to follow: give asset_ids, or credentials for the user channel"
             )
-        with self._handling_signals():
+        with self._handling_signals() as is_asked_to_stop:
+            self.start()
             try:
-                self.start()
-                self.wait()
+                while not self.wait(timeout=1.0):
+                    run = self._run
+                    if is_asked_to_stop():  # also before there was a run to stop
+                        self._request_stop()
+                    if run is not None and run.stop_requested and _had_last_words(run):
+                        break
             except KeyboardInterrupt:  # the second Ctrl-C: some callback does not return
                 self.stop(timeout=0.0)
                 raise
             except PolymarketWsError:
-                self.stop()
+                self._stop_or_warn(_LAST_WORDS)
                 raise
-            self.stop()
+            self._stop_or_warn(0.5)
 
     def wait_ready(self, timeout: float = 10.0, asset_ids: AssetIds | None = None) -> None:
         """Wait until every channel is connected and every subscribed book is live.
@@ -334,21 +338,22 @@ class Subscriber:
         """
         self._refuse_in_callback("wait_ready")
         run = self._run
-        if run is None:
+        if run is None or not run.has_started:
             raise RuntimeError("wait_ready: start the subscriber first")
         wanted = None if asset_ids is None else check_asset_ids(asset_ids)
         if wanted is not None and not wanted <= self._subscriptions.asset_ids:
             raise ConfigurationError("wait_ready: asset_ids holds one that is not subscribed")
 
         def is_over() -> bool:
-            return bool(run.error) or run.stop_requested or not run.missing(wanted)
+            return run.is_over or not run.missing(wanted)
 
-        run.progress.wait_until(is_over, timeout)
+        is_ready = run.progress.wait_until(is_over, timeout)
         if run.error is not None:
             raise run.error
-        missing = run.missing(wanted)
-        if missing:
-            raise TimeoutError(_not_ready(missing, run, timeout))
+        if run.stop_requested:
+            raise TimeoutError("not ready: the subscriber was stopped")
+        if not is_ready:
+            raise TimeoutError(_not_ready(run.missing(wanted), run, timeout))
 
     def __enter__(self) -> Subscriber:
         self.start()
@@ -360,7 +365,7 @@ class Subscriber:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
+        self._stop_or_warn(_LAST_WORDS)
 
     # Callbacks.
 
@@ -424,7 +429,8 @@ class Subscriber:
             timeout: Seconds without an event after which it ends; None is no limit.
 
         Returns:
-            An iterator with a queue of its own (see `Options.queue_limit`); close it, or forget it.
+            An iterator with a queue of its own (see `Options.queue_limit`); close it, or forget it. It ends
+            with the run: with the present one, or the next when none was started yet.
 
         Raises:
             ConfigurationError: an unknown event, or one's own events without credentials.
@@ -437,7 +443,11 @@ class Subscriber:
         stream: EventStream[Event] = EventStream(
             kinds, timeout, self._options.queue_limit, self._is_wanted
         )
-        self._streams.add(stream)
+        with self._lock:
+            run = self._run = self._run or self._make_run()
+            run.streams.add(stream)
+        if run.is_over:
+            stream.end(run.error)
         self._ask_for_features()
         return stream
 
@@ -461,7 +471,7 @@ class Subscriber:
         """The next such event for which `where(event)` is true; `where` runs on the caller's thread.
 
         Raises:
-            TimeoutError: none came within `timeout` seconds, or it stopped.
+            TimeoutError: none came within `timeout` seconds, or the subscriber stopped.
             PolymarketWsError: the fatal error.
             ConfigurationError, RuntimeError: as `events`.
         """
@@ -474,7 +484,12 @@ class Subscriber:
                     break
                 if where is None or where(found):
                     return found
-        raise TimeoutError(f"no such {name} within {timeout:g} s")
+        was_stopped = self._run is not None and self._run.stop_requested
+        raise TimeoutError(
+            f"no such {name}: the subscriber was stopped"
+            if was_stopped
+            else f"no such {name} within {timeout:g} s"
+        )
 
     def __repr__(self) -> str:
         wanted = self._subscriptions
@@ -485,10 +500,11 @@ class Subscriber:
     # Private.
 
     def _register(self, registration: Registration) -> None:
-        if self._run is not None and not self._run.ended.is_set():
+        is_running = self._run is not None and self._run.has_started and not self._run.is_over
+        if is_running:
             self._check_credentials({registration.name})
         self._callbacks.add(registration)
-        if self._run is not None:
+        if is_running:
             self._warn_of_filter(registration)
         self._ask_for_features()
 
@@ -504,8 +520,25 @@ class Subscriber:
             id_: self._books.get(id_) or LiveBook(core, time.monotonic)
             for id_, core in self._cores.items()
         }
-        if self._run is not None:
+        if self._run is not None and self._run.has_started:
             self._run.want(subscriptions, self._cores)
+
+    def _begin(self, run: Run, former: Run | None) -> None:
+        """Make a run the present one and start it; called under the lock."""
+        self._run = run
+        _started.add(self)
+        _register_exit()
+        if former is not None:
+            self._renew_cores()
+        try:
+            run.start(former)
+            run.want(self._subscriptions, self._cores)
+        except (OSError, RuntimeError):  # no thread or descriptor is to be had
+            run.request_stop()
+            if run.dispatcher.join(0.0):  # its thread never began, so nothing else will say it
+                run.ended.set()
+            _started.discard(self)
+            raise
 
     def _renew_cores(self) -> None:
         self._cores = {id_: BookCore(id_) for id_ in self._cores}
@@ -518,20 +551,31 @@ class Subscriber:
             self._options,
             self._credentials,
             self._callbacks,
-            self._streams,
             books=lambda: self._books,
             on_end=self._forget_run,
         )
 
     def _forget_run(self) -> None:
-        if self._run is None or self._run.dispatcher.is_current():
-            _started.discard(self)
+        with self._lock:
+            if self._run is None or self._run.is_over:
+                _started.discard(self)
 
     def _request_stop(self) -> Run | None:
         run = self._run
-        if run is not None:
-            run.request_stop()
+        if run is None or not run.has_started:
+            return None
+        run.request_stop()
         return run
+
+    def _stop_or_warn(self, timeout: float) -> None:
+        if self.stop(timeout) or self._run is None or self._run.dispatcher.is_current():
+            return
+        culprit = self._run.dispatcher.running_callback
+        logger.warning(
+            "%s: left with threads still running: %s",
+            self._name,
+            f"callback {culprit} has not returned" if culprit else "a name look-up has not ended",
+        )
 
     def _account(self) -> Account:
         return self._run.account if self._run is not None else Account()
@@ -548,7 +592,7 @@ class Subscriber:
     def _ask_for_features(self) -> None:
         """A new listener may need custom_feature_enabled."""
         with self._lock:
-            if self._run is not None and not self._run.ended.is_set():
+            if self._run is not None and self._run.has_started:
                 self._run.want(self._subscriptions, self._cores)
 
     def _wants_nothing(self) -> bool:
@@ -585,23 +629,30 @@ class Subscriber:
             raise RuntimeError(f"{member}() waits, so it must not be called in a callback")
 
     @contextmanager
-    def _handling_signals(self) -> Iterator[None]:
+    def _handling_signals(self) -> Iterator[Callable[[], bool]]:
+        """Handle SIGINT and SIGTERM in the main thread; yields whether one came."""
+        received: list[int] = []
         if threading.current_thread() is not threading.main_thread():
-            yield
+            yield lambda: False
             return
 
         def handle(number: int, frame: FrameType | None) -> None:
-            run = self._run
-            if number == signal.SIGINT and run is not None and run.stop_requested:
+            if number == signal.SIGINT and received:
                 raise KeyboardInterrupt
+            received.append(number)
             self._request_stop()
 
         former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            yield lambda: bool(received)
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _had_last_words(run: Run) -> bool:
+    """Whether its callbacks had their time to end after the fatal error or the request to stop."""
+    return run.over_since is not None and time.monotonic() - run.over_since > _LAST_WORDS
 
 
 def _register_exit() -> None:

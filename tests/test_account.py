@@ -19,6 +19,7 @@ MARKET = "0x" + "a" * 64
 
 
 def order(id_: str = "0x1", type_: str = "PLACEMENT", **fields: Any) -> Order:
+    """An order of one's own."""
     return Order(
         id=id_,
         type=type_,
@@ -33,6 +34,7 @@ def order(id_: str = "0x1", type_: str = "PLACEMENT", **fields: Any) -> Order:
 
 
 def trade(id_: str = "t1", status: str = "MATCHED", **fields: Any) -> Trade:
+    """A trade of one's own."""
     return Trade(
         id=id_,
         status=status,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymarket_ws.backoff import MAX_RETRY_AFTER, REFUSALS, Backoff, Verdict, delay
+from polymarket_ws.backoff import MAX_RETRY_AFTER, REFUSALS, Backoff, Ending, Verdict, delay
 from polymarket_ws.errors import (
     AuthenticationError,
     CertificateError,
@@ -19,30 +19,32 @@ from polymarket_ws.errors import (
 from polymarket_ws.options import Options
 
 LOST = ConnectionLost("reset", "by the peer")
+SHORT = Ending(useful=True)
+LASTING = Ending(useful=True, lasting=True)
+REFUSED = Ending(refused=True)
 
 
 def test_the_bound_doubles_up_to_the_cap() -> None:
     """U(0, min(cap, base * 2**n)): with the highest random number the bound itself."""
     backoff = Backoff(Options(backoff_base=0.25, backoff_cap=3))
 
-    delays = [backoff.fail(LOST, 1.0).delay for _ in range(6)]
+    delays = [backoff.fail(LOST, 1.0, None).delay for _ in range(6)]
 
     assert [0.25, 0.5, 1.0, 2.0, 3.0, 3.0] == delays
-    assert 6 == backoff.failures
 
 
 def test_the_jitter_is_full() -> None:
     """A quarter of the bound for a random number of a quarter; nothing at all for 0."""
     backoff = Backoff(Options(backoff_base=4))
 
-    assert [1.0, 0.0] == [backoff.fail(LOST, 0.25).delay, backoff.fail(LOST, 0.0).delay]
+    assert [1.0, 0.0] == [backoff.fail(LOST, 0.25, None).delay, backoff.fail(LOST, 0.0, None).delay]
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1), st.none() | st.floats(0, 1e9))
 def test_a_delay_is_within_its_bounds(
     failures: int, random: float, retry_after: float | None
 ) -> None:
-    """Never beyond the cap or the longest Retry-After, never less than what the server asked for."""
+    """Never beyond the cap or the longest Retry-After, never less than the server asked for."""
     options = Options()
 
     seconds = delay(failures, options, retry_after, random)
@@ -57,26 +59,26 @@ def test_retry_after_is_honoured_up_to_a_bound(asked: float, waited: float) -> N
     """429 and 503 may carry it; a server that asks for a day is asked again after five minutes."""
     rejected = HandshakeRejected(429, retry_after=asked)
 
-    assert Verdict(waited, None) == Backoff(Options()).fail(rejected, 0.0)
+    assert Verdict(waited, None) == Backoff(Options()).fail(rejected, 0.0, None)
 
 
 def test_a_longer_backoff_than_retry_after_stays() -> None:
     """Retry-After is a lower bound only."""
-    verdict = Backoff(Options(backoff_base=8)).fail(HandshakeRejected(503, retry_after=2), 1.0)
+    verdict = Backoff(Options(backoff_base=8)).fail(
+        HandshakeRejected(503, retry_after=2), 1.0, None
+    )
 
     assert 8.0 == verdict.delay
 
 
-def test_only_a_useful_connection_resets_it() -> None:
-    """A server that accepts and closes at once for ever is asked ever more rarely."""
+def test_only_a_lasting_connection_begins_anew() -> None:
+    """A server that accepts, answers and closes at once is asked ever more rarely."""
     backoff = Backoff(Options(backoff_base=1))
-    delays = []
-    for _ in range(3):
-        backoff.succeed()
-        delays.append(backoff.fail(LOST, 1.0).delay)
-    backoff.reset()
+    endings = [None, Ending(), SHORT, SHORT, LASTING, None, LASTING]
 
-    assert ([1.0, 2.0, 4.0], 1.0) == (delays, backoff.fail(LOST, 1.0).delay)
+    delays = [backoff.fail(LOST, 1.0, ending).delay for ending in endings]
+
+    assert [1.0, 2.0, 4.0, 8.0, 1.0, 2.0, 1.0] == delays
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_only_a_useful_connection_resets_it() -> None:
 )
 def test_what_a_retry_cannot_help_is_fatal(error: PolymarketWsError) -> None:
     """Wrong keys, a wrong call, a refused certificate."""
-    assert Verdict(None, error) == Backoff(Options()).fail(error, 0.5)
+    assert Verdict(None, error) == Backoff(Options()).fail(error, 0.5, None)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +100,12 @@ def test_what_a_retry_cannot_help_is_fatal(error: PolymarketWsError) -> None:
 )
 def test_what_may_pass_is_retried(error: PolymarketWsError) -> None:
     """A lost connection, a broken frame, a busy server."""
-    assert None is Backoff(Options()).fail(error, 0.5).fatal
+    assert None is Backoff(Options()).fail(error, 0.5, None).fatal
 
 
 def test_a_404_of_the_first_attempt_is_a_wrong_url() -> None:
     """A CLOB URL without /market or /user answers 404 (PROTOCOL 0)."""
-    verdict = Backoff(Options()).fail(HandshakeRejected(404), 0.5)
+    verdict = Backoff(Options()).fail(HandshakeRejected(404), 0.5, None)
 
     assert isinstance(verdict.fatal, ConfigurationError)
     assert (
@@ -117,44 +119,48 @@ def test_a_404_after_a_connection_is_retried() -> None:
     backoff = Backoff(Options())
     backoff.succeed()
 
-    assert None is backoff.fail(HandshakeRejected(404), 0.5).fatal
+    assert None is backoff.fail(HandshakeRejected(404), 0.5, None).fatal
 
 
 def test_refused_credentials_are_fatal_the_third_time() -> None:
     """The user channel answers bad keys with a mere close, as a restarting server does."""
     backoff = Backoff(Options())
 
-    verdicts = [backoff.fail(LOST, 0.5, was_refused=True) for _ in range(REFUSALS)]
+    verdicts = [backoff.fail(LOST, 0.5, REFUSED) for _ in range(REFUSALS)]
 
     assert [True, True, False] == [v.fatal is None for v in verdicts]
     assert isinstance(verdicts[-1].fatal, AuthenticationError)
     assert "closed the user channel 3 times right after the credentials" in str(verdicts[-1].fatal)
 
 
-def test_refusals_count_in_a_row() -> None:
-    """Another failure in between, or a useful connection, begins anew."""
+def test_a_failed_attempt_says_nothing_of_the_credentials() -> None:
+    """Refusals are counted over it."""
     backoff = Backoff(Options())
-    verdicts = [backoff.fail(LOST, 0.5, was_refused=r) for r in (True, True, False, True, True)]
-    backoff.reset()
-    verdicts += [backoff.fail(LOST, 0.5, was_refused=True) for _ in range(2)]
 
-    assert [None] * 7 == [v.fatal for v in verdicts]
+    verdicts = [backoff.fail(LOST, 0.5, e) for e in (REFUSED, None, REFUSED, None, REFUSED)]
 
-
-def test_the_loss_of_a_useful_connection_is_no_failure() -> None:
-    """It waits like a first one, and does not count against max_attempts."""
-    backoff = Backoff(Options(backoff_base=1, max_attempts=1))
-
-    verdicts = [backoff.fail(LOST, 1.0, was_useful=True) for _ in range(3)]
-
-    assert [Verdict(1.0, None)] * 3 == verdicts
-    assert 0 == backoff.failures
+    assert [True] * 4 + [False] == [v.fatal is None for v in verdicts]
 
 
-def test_max_attempts_bounds_failures_in_a_row() -> None:
-    """The last failure itself is the fatal error; None is for ever."""
+def test_refusals_count_in_a_row() -> None:
+    """A connection that ended in another way in between begins anew."""
+    backoff = Backoff(Options())
+    endings = [REFUSED, REFUSED, Ending(), REFUSED, REFUSED]
+
+    assert [None] * 5 == [backoff.fail(LOST, 0.5, ending).fatal for ending in endings]
+
+
+def test_credentials_that_were_good_once_are_not_doubted() -> None:
+    """After something was received, early closes are the server's trouble."""
+    backoff = Backoff(Options())
+    backoff.fail(LOST, 0.5, SHORT)
+
+    assert [None] * 5 == [backoff.fail(LOST, 0.5, REFUSED).fatal for _ in range(5)]
+
+
+def test_max_attempts_bounds_fruitless_failures_in_a_row() -> None:
+    """The last one itself is the fatal error; a useful connection, however short, begins anew."""
     backoff = Backoff(Options(max_attempts=2))
+    endings = [None, SHORT, Ending(), None]
 
-    assert None is backoff.fail(LOST, 0.5).fatal
-    backoff.reset()
-    assert [None, LOST] == [backoff.fail(LOST, 0.5).fatal for _ in range(2)]
+    assert [None, None, None, LOST] == [backoff.fail(LOST, 0.5, e).fatal for e in endings]

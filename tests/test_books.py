@@ -41,10 +41,9 @@ def snapshot(
     is_answer: bool = True,
     last_trade_price: str | None = None,
 ) -> Snapshot:
+    """A whole book of one asset."""
     tick_size = "0.01" if is_answer else None
-    return Snapshot(
-        MARKET, asset_id, timestamp_ms, hash, bids, asks, tick_size, last_trade_price
-    )
+    return Snapshot(MARKET, asset_id, timestamp_ms, hash, bids, asks, tick_size, last_trade_price)
 
 
 def change(
@@ -56,10 +55,12 @@ def change(
     hash: str | None = None,
     best: tuple[str | None, str | None] = (None, None),
 ) -> Change:
+    """One level's new size."""
     return Change(asset_id, is_bid, price, size, hash, *best)
 
 
 def changes(timestamp_ms: int, *entries: Change) -> Changes:
+    """One price_change message."""
     return Changes(MARKET, timestamp_ms, entries)
 
 
@@ -74,11 +75,13 @@ def make_books(*asset_ids: str, verify_top: bool = True) -> tuple[Books, list[Li
 
 
 def sides(book: LiveBook) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]:
+    """Bids and asks as the book shows them."""
     shown = book.snapshot()
     return dict(shown.bids), dict(shown.asks)
 
 
 def numbers(levels: dict[str, str]) -> dict[Decimal, Decimal]:
+    """The same in Decimal."""
     return {Decimal(price): Decimal(size) for price, size in levels.items()}
 
 
@@ -102,14 +105,12 @@ def test_a_book_is_empty_and_not_valid_before_its_snapshot() -> None:
 
 
 def test_a_snapshot_makes_a_book_live() -> None:
-    """LIVE: levels best first, in Decimal, with the snapshot's own time, hash, tick and last price."""
+    """LIVE: levels best first, in Decimal, with the snapshot's time, hash, tick and last price."""
     books, [book] = make_books(YES)
     bids = [("0.3", "5"), ("0.4", "10.5")]
     asks = [("0.7", "2"), ("0.6", "1")]
 
-    [core] = books.replace(
-        snapshot(7, bids, asks, hash="h7", last_trade_price="0.510"), now=98.5
-    )
+    [core] = books.replace(snapshot(7, bids, asks, hash="h7", last_trade_price="0.510"), now=98.5)
 
     shown = book.snapshot()
     assert book.shows(core)
@@ -132,7 +133,7 @@ def test_the_order_of_levels_on_the_wire_does_not_matter() -> None:
 
 
 def test_mid_and_spread_are_of_one_top() -> None:
-    """Both sides of mid and spread come from one published top; either empty side makes them None."""
+    """Both sides of mid and spread are of one top; either empty side makes them None."""
     books, [book] = make_books(YES)
     books.replace(snapshot(bids=[(".48", "1")], asks=[("0.5", "1")]), now=0)
     both = (book.best_bid, book.best_ask, book.mid, book.spread)
@@ -148,7 +149,7 @@ def test_mid_and_spread_are_of_one_top() -> None:
 
 
 def test_a_snapshot_of_some_depth_has_the_best_levels() -> None:
-    """`depth` counts levels of each side from the best; more than there are is all; 0 is refused."""
+    """`depth` counts levels of each side from the best; more than there are: all; 0: refused."""
     books, [book] = make_books(YES)
     bids = [("0.1", "1"), ("0.2", "2"), ("0.3", "3")]
     asks = [("0.9", "1"), ("0.8", "2"), ("0.7", "3")]
@@ -159,26 +160,26 @@ def test_a_snapshot_of_some_depth_has_the_best_levels() -> None:
     assert ["0.3", "0.2"] == [str(level.price) for level in two.bids]
     assert ["0.7", "0.8"] == [str(level.price) for level in two.asks]
     assert (3, 3) == (len(many.bids), len(many.asks))
-    with pytest.raises(ValueError, match="^depth must be at least 1, not 0$"):
+    with pytest.raises(ValueError, match=r"^depth must be at least 1, not 0$"):
         book.snapshot(0)
 
 
 def test_losing_the_connection_makes_every_book_stale_at_once() -> None:
-    """Levels stay, to be looked at, but neither book is valid; only those that were live are named."""
+    """Levels stay, to be looked at, but none is valid; one that never was live lacks just that."""
     books, [yes, no] = make_books(YES, NO)
     books.replace(snapshot(), now=0)
 
     lost = books.mark_stale("disconnect")
 
     assert [YES] == [core.asset_id for core in lost]
-    assert ("disconnect", "disconnect") == (yes.stale_reason, no.stale_reason)
+    assert ("disconnect", "no_snapshot") == (yes.stale_reason, no.stale_reason)
     assert (False, Decimal("0.4")) == (yes.top.valid, yes.best_bid)
     assert "<LiveBook 1 0.4x10 / 0.6x10 disconnect>" == repr(yes)
     assert [] == books.mark_stale("disconnect")
 
 
 def test_a_stale_book_takes_no_changes_until_a_snapshot_heals_it() -> None:
-    """After a hole, changes would only pretend that the book is right; any full book makes it so."""
+    """After a hole, changes would only pretend that it is right; any full book makes it so."""
     books, [book] = make_books(YES)
     books.replace(snapshot(1), now=0)
     books.mark_stale("decode_error", asset_id=YES)
@@ -318,13 +319,11 @@ def test_one_price_may_be_written_in_two_ways() -> None:
 
 
 def test_the_twin_token_is_ignored_unless_it_is_subscribed() -> None:
-    """A price_change names both tokens of a market (PROTOCOL 1.4); each book takes its own entries."""
+    """A price_change names both tokens of a market; each book takes its own entries."""
     alone, [book] = make_books(YES)
     both, [yes, no] = make_books(YES, NO)
     both.replace(snapshot(asset_id=NO), now=0)
-    mirrored = changes(
-        2, change("0.41", "5"), change("0.59", "5", is_bid=False, asset_id=NO)
-    )
+    mirrored = changes(2, change("0.41", "5"), change("0.59", "5", is_bid=False, asset_id=NO))
     for books in (alone, both):
         books.replace(snapshot(), now=0)
         changed = books.apply(mirrored, now=0)
@@ -429,7 +428,7 @@ def test_held_changes_of_the_snapshots_own_time_are_applied() -> None:
 
 
 def test_the_snapshots_hash_says_which_held_changes_it_contains() -> None:
-    """Those up to and including its own are dropped, even of its time; the later ones are applied."""
+    """Those up to and including its own are dropped, even of its time; later ones are applied."""
     books, [book] = make_books(YES)
     books.apply(changes(5, change("0.42", "1", hash="h1"), change("0.42", "0", hash="h2")), now=0)
     books.apply(changes(5, change("0.43", "3", hash="h3")), now=0)
@@ -454,9 +453,7 @@ def test_a_refresh_may_overtake_the_awaited_answer() -> None:
     """The answer may be the older one: what is held stays held until it comes."""
     books, [book] = make_books(YES)
     books.apply(changes(6, change("0.41", "6")), now=0)
-    books.replace(
-        snapshot(6, bids=[("0.4", "10"), ("0.41", "6")], is_answer=False), now=0
-    )
+    books.replace(snapshot(6, bids=[("0.4", "10"), ("0.41", "6")], is_answer=False), now=0)
     live = book.valid
     books.apply(changes(7, change("0.42", "7")), now=0)
 
@@ -558,7 +555,7 @@ def test_the_top_agrees(
 def test_the_top_differs(
     bids: list[str], asks: list[str], told: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A lost change shows at once when it moved a best price: "mismatch", one WARNING, one count."""
+    """A lost change that moved a best price shows at once: "mismatch", one WARNING, one count."""
     books, [book] = make_books(YES)
     books.replace(snapshot(1, [(b, "1") for b in bids], [(a, "1") for a in asks]), now=0)
 
@@ -601,7 +598,7 @@ def test_a_mismatch_ends_when_the_best_prices_agree_again() -> None:
 
 
 def test_only_the_last_entry_of_a_message_is_checked() -> None:
-    """A message is applied whole: the best prices of its earlier entries are no state to be seen."""
+    """A message is applied whole: the best prices after its earlier entries are never seen."""
     books, [book] = make_books(YES)
     books.replace(snapshot(1), now=0)
 
@@ -634,7 +631,9 @@ price_texts = st.sampled_from(
 )
 size_texts = st.sampled_from(["0", "0.0", ".0", "1", "1.0", "0.000001", "2500.25", ".5"])
 entries = st.tuples(st.booleans(), price_texts, size_texts)
-level_lists = st.lists(st.tuples(price_texts, size_texts), max_size=5, unique_by=lambda p: Decimal(p[0]))
+level_lists = st.lists(
+    st.tuples(price_texts, size_texts), max_size=5, unique_by=lambda p: Decimal(p[0])
+)
 
 
 class Model:
@@ -661,6 +660,7 @@ class Model:
 
 
 def assert_equals_model(book: LiveBook, model: Model) -> None:
+    """Compare levels, top and best prices with the model's."""
     shown, top = book.snapshot(), book.top
     bids = sorted(model.bids.items(), reverse=True)
     asks = sorted(model.asks.items())
@@ -710,9 +710,7 @@ def test_a_book_equals_a_plain_model(steps: list[tuple[str, Any]]) -> None:
             if step != "refresh":
                 books.await_snapshots([YES])
                 books.apply(changes(10 * time - 1, change("0.77", "7")), now=0)
-            books.replace(
-                model.snapshot(10 * time, None, is_answer=step != "refresh"), now=0
-            )
+            books.replace(model.snapshot(10 * time, None, is_answer=step != "refresh"), now=0)
         assert_equals_model(book, model)
         assert book.valid
     assert (False, 0) == (twin.valid, twin.top.timestamp_ms)
@@ -786,6 +784,7 @@ def stress_levels(number: int) -> list[tuple[str, str]]:
 
 
 def mirrored(levels: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The other side: each price is 1 less the price."""
     return [(str(1 - Decimal(price)), size) for price, size in levels]
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import strategies
 from hypothesis import given
@@ -19,6 +20,7 @@ from polymarket_ws.books import Change, Changes, Snapshot
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, Event, Level, PriceChange, Side, Unknown
+from polymarket_ws.json_text import ShapeError, check_text
 
 OWN_FRAMES = Path(__file__).parent / "frames"
 KINDS = {
@@ -89,6 +91,24 @@ def the_error(message: object, channel: str = "market") -> DecodeError:
     (error,) = decode_all(message, channel)
     assert isinstance(error, DecodeError), error
     return error
+
+
+def event_and_error(message: object, channel: str = "market") -> tuple[Any, DecodeError]:
+    """Decode what holds one event, and one error after it."""
+    decoded, error = decode_all(message, channel)
+    assert isinstance(decoded, Decoded), decoded
+    assert isinstance(error, DecodeError), error
+    return decoded.event, error
+
+
+OPTIONAL_FIELDS = [
+    (name, field)
+    for name, cls in codec._KINDS.items()
+    for field in codec._fields(cls)
+    if not field.required
+]
+MISFITS: list[Any] = [True, {"x": [1]}, "\t?", -1.5]
+"""Every reader refuses one of these."""
 
 
 class TestRecordedFrames:
@@ -227,8 +247,8 @@ class TestMessages:
         for _ in range(100_000):
             deep = [deep]
         assert codec._excerpt(deep) == ""
-        with pytest.raises(codec.ShapeError, match="JSON nested too deeply"):
-            codec.check_text(deep)
+        with pytest.raises(ShapeError, match="JSON nested too deeply"):
+            check_text(deep)
 
     def test_huge_numbers(self) -> None:
         """A number of any length in an unknown field costs nothing, in a known one the element."""
@@ -495,7 +515,8 @@ class TestTolerance:
         ids = message.pop("assets_ids")
         event = the_event({**message, alias: ids})
         assert (tuple(ids), {}) == (event.asset_ids, event.extra)
-        assert f"$.{alias}" == the_error({**message, alias: {}}).path
+        spoiled, error = event_and_error({**message, alias: {}})
+        assert (f"$.{alias}", (), {alias: {}}) == (error.path, spoiled.asset_ids, spoiled.extra)
 
     def test_both_names(self) -> None:
         """The wire's own name wins over an alias."""
@@ -539,7 +560,8 @@ class TestTolerance:
         event = the_event(message)
         assert (Decimal("-0.01"), None) == (event.spread, event.best_ask)
         message["best_bid"] = "-0.01"
-        assert 'expected a number from 0, not "-0.01"' == the_error(message).reason
+        _, error = event_and_error(message)
+        assert 'expected a number from 0, not "-0.01"' == error.reason
         rebate = {**own_object("last_trade_price"), "fee_rate_bps": -5}
         assert Decimal(-5) == the_event(rebate).fee_rate_bps
 
@@ -554,20 +576,12 @@ class TestTolerance:
         message = own_object("new_market")
         assert the_event(message).event_message.slug == "rain-in-bern"
         assert the_event({**message, "event_message": None}).event_message is None
-        error = the_error({**message, "event_message": {"id": []}})
-        assert ("$.event_message.id", "new_market") == (error.path, error.event_type)
+        assert the_event({**message, "event_message": ""}).event_message is None
 
     def test_maker_orders(self) -> None:
-        """A maker order of the twin token is read whole; a bad one costs the trade."""
-        message = own_object("trade")
-        twin = the_event(message, "user").maker_orders[1]
+        """A maker order of the twin token is read whole."""
+        twin = the_event(own_object("trade"), "user").maker_orders[1]
         assert (Side.BUY, 1, Decimal(3)) == (twin.side, twin.outcome_index, twin.matched_amount)
-        message["maker_orders"][1]["price"] = None
-        error = the_error(message, "user")
-        assert ("$.maker_orders[1].price", "expected a number, not null") == (
-            error.path,
-            error.reason,
-        )
 
     def test_secrets_in_errors(self) -> None:
         """An error's sentence shows no API key."""
@@ -578,6 +592,164 @@ class TestTolerance:
         assert '"owner":"***"' in error.excerpt
 
 
+class TestFlaws:
+    """A flaw costs no more than it has to."""
+
+    @pytest.mark.parametrize(("name", "field"), OPTIONAL_FIELDS)
+    def test_any_optional_field(self, name: str, field: codec._Field) -> None:
+        """Whichever optional field is wrong, the event has its default, and the raw in extra."""
+        good = own_object(name)
+        cls = codec._KINDS[name]
+        default = {f.name: f.default for f in attrs.fields(cls)}[field.name]
+        refused = 0
+        for misfit in MISFITS:
+            decoded = decode_all({**good, field.key: misfit})
+            assert isinstance(decoded[0], Decoded)
+            if len(decoded) == 1:
+                continue
+            refused += 1
+            event, error = event_and_error({**good, field.key: misfit})
+            assert (cls, default) == (type(event), getattr(event, field.name))
+            assert json.dumps({field.key: misfit}) == json.dumps(event.extra, default=float)
+            assert (name, False) == (error.event_type, error.lost)
+            assert error.path.startswith(f"$.{field.key}")
+        assert refused
+
+    def test_two_flaws(self) -> None:
+        """Each flaw is an error of its own, in the order of the fields, beside unknown fields."""
+        message = {**own_object("order"), "outcome": [], "new": 1, "associate_trades": [2, {}]}
+        decoded, *errors = decode_all([message], "user")
+        assert isinstance(decoded, Decoded)
+        assert {"outcome": [], "new": 1, "associate_trades": [2, {}]} == decoded.event.extra
+        paths = [error.path for error in errors if isinstance(error, DecodeError)]
+        assert ["$[0].associate_trades[1]", "$[0].outcome"] == paths
+
+    def test_required_field_costs_the_element(self) -> None:
+        """With a required field wrong too, there is one error: of that field."""
+        error = the_error({**own_object("order"), "size_matched": [], "price": []}, "user")
+        assert ("$.price", True) == (error.path, error.lost)
+
+    def test_to_dict_has_the_raw(self) -> None:
+        """What the wire wrote is written back, and decodes into an equal event."""
+        message = {**own_object("trade"), "bucket_index": "first", "maker_orders": {"a": 1}}
+        event = events_of(message, "user")[0]
+        assert ("first", {"a": 1}) == tuple(
+            event.to_dict()[key] for key in ("bucket_index", "maker_orders")
+        )
+        assert [event] == events_of(event.to_dict(), "user")
+
+    def test_book_update(self) -> None:
+        """The update of a flawed book has no part in the flaw."""
+        flawed = {"tick_size": [1], "last_trade_price": {}, "hash": True}
+        decoded, *errors = decode_all({**own_object("book"), **flawed})
+        assert isinstance(decoded, Decoded)
+        assert isinstance(decoded.update, Snapshot)
+        assert flawed == decoded.event.extra
+        assert len(errors) == 3
+        update = decoded.update
+        assert (None, None, None) == (update.tick_size, update.last_trade_price, update.hash)
+
+    def test_level_change(self) -> None:
+        """A level change without its best bid is applied; the error says whose it was."""
+        message = own_object("price_change")
+        message["price_changes"][1]["best_bid"] = ["0.4"]
+        decoded, error = decode_all(message)
+        assert isinstance(decoded, Decoded)
+        assert isinstance(decoded.event, PriceChange)
+        assert isinstance(decoded.update, Changes)
+        entry = decoded.event.price_changes[1]
+        assert (None, {"best_bid": ["0.4"]}) == (entry.best_bid, entry.extra)
+        change = decoded.update.changes[1]
+        assert (None, message["price_changes"][1]["best_ask"]) == (change.best_bid, change.best_ask)
+        assert isinstance(error, DecodeError)
+        assert ("$.price_changes[1].best_bid", False) == (error.path, error.lost)
+        assert ("price_change", entry.asset_id, message["market"]) == (
+            error.event_type,
+            error.asset_id,
+            error.market,
+        )
+
+    @pytest.mark.parametrize(
+        ("era", "path"), [("2024", "$.hash"), ("2025", "$.changes[0].best_bid")]
+    )
+    def test_older_eras(self, era: str, path: str) -> None:
+        """A flaw in an older frame has the path of the message as it came."""
+        message = own_object(f"price_change_{era}")
+        if era == "2025":
+            message["changes"][0]["best_bid"] = "much"
+        else:
+            message["hash"] = []
+        event, error = event_and_error(message)
+        entries = len(message.get("changes", ["the message itself"]))
+        assert (path, entries) == (error.path, len(event.price_changes))
+
+    def test_lost_and_flawed_entries(self) -> None:
+        """Of a lost entry its required field is told alone; entries are told in their order."""
+        message = own_object("price_change")
+        message["price_changes"][0] |= {"best_bid": [], "size": []}
+        message["price_changes"][1] |= {"hash": [], "best_ask": []}
+        decoded, *errors = decode_all(message)
+        assert isinstance(decoded, Decoded)
+        told = [(e.path, e.lost) for e in errors if isinstance(e, DecodeError)]
+        assert [
+            ("$.price_changes[0].size", True),
+            ("$.price_changes[1].hash", False),
+            ("$.price_changes[1].best_ask", False),
+        ] == told
+
+    def test_lost_maker_order(self) -> None:
+        """A maker order without its price is left out, and shown by its error alone."""
+        message = own_object("trade")
+        message["maker_orders"].append({**message["maker_orders"][1], "order_id": "third"})
+        bad = message["maker_orders"][1]
+        bad["price"] = None
+        trade, error = event_and_error(message, "user")
+        kept = [order.order_id for order in trade.maker_orders]
+        assert [message["maker_orders"][0]["order_id"], "third"] == kept
+        assert {} == trade.extra
+        assert ("$.maker_orders[1].price", "expected a number, not null", True) == (
+            error.path,
+            error.reason,
+            error.lost,
+        )
+        assert ("trade", bad["asset_id"], message["market"]) == (
+            error.event_type,
+            error.asset_id,
+            error.market,
+        )
+        assert error.excerpt.startswith(f'{{"asset_id":"{bad["asset_id"]}"')
+
+    def test_no_maker_order_left(self) -> None:
+        """The trade is delivered even if none of its maker orders is."""
+        message = {**own_object("trade"), "maker_orders": [5]}
+        trade, error = event_and_error(message, "user")
+        assert ((), "$.maker_orders[0]", True) == (trade.maker_orders, error.path, error.lost)
+
+    def test_maker_order(self) -> None:
+        """A flaw in an optional field of a maker order costs the order that field."""
+        message = own_object("trade")
+        message["maker_orders"][0]["fee_rate_bps"] = {}
+        trade, error = event_and_error(message, "user")
+        order = trade.maker_orders[0]
+        assert (None, {"fee_rate_bps": {}}) == (order.fee_rate_bps, order.extra)
+        assert ({}, 2) == (trade.extra, len(trade.maker_orders))
+        assert ("$.maker_orders[0].fee_rate_bps", False) == (error.path, error.lost)
+
+    def test_event_message(self) -> None:
+        """A flaw within the event that a market belongs to costs that one field of it."""
+        message = own_object("new_market")
+        message["event_message"]["id"] = []
+        market, error = event_and_error(message)
+        assert ("", {"id": []}) == (market.event_message.id, market.event_message.extra)
+        assert ("rain-in-bern", {}) == (market.event_message.slug, market.extra)
+        assert ("$.event_message.id", "new_market", False, message["market"]) == (
+            error.path,
+            error.event_type,
+            error.lost,
+            error.market,
+        )
+
+
 class TestProperties:
     """What holds for all texts."""
 
@@ -586,6 +758,20 @@ class TestProperties:
         """An event that is written to the wire and decoded again is equal."""
         text = json.dumps(event.to_dict(), ensure_ascii=False)
         assert event == the_event(text)
+
+    @given(strategies.wire_events, st.data())
+    def test_optional_fields_cost_themselves(self, event: Event, data: st.DataObject) -> None:
+        """Whatever stands in an optional field, the event is delivered with all other fields."""
+        optional = [f for f in codec._fields(type(event)) if not f.required]
+        if not optional:
+            return
+        field = data.draw(st.sampled_from(optional))
+        raw = data.draw(strategies.json_values)
+        decoded, *errors = decode_all({**event.to_dict(), field.key: raw})
+        assert isinstance(decoded, Decoded), decoded
+        kept = {field.name: getattr(event, field.name), "extra": event.extra}
+        assert event == attrs.evolve(decoded.event, **kept)
+        assert not any(e.lost for e in errors if isinstance(e, DecodeError) and "[" not in e.path)
 
     @given(st.lists(strategies.wire_messages, max_size=4))
     def test_array_is_its_elements(self, messages: list[dict[str, Any]]) -> None:

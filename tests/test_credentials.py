@@ -20,17 +20,19 @@ SECOND = ("CLOB_API_KEY", "CLOB_SECRET", "CLOB_PASS_PHRASE")
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any credentials."""
     for name in FIRST + SECOND:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
 def assert_hidden(text: str) -> None:
+    """No part is in the text."""
     assert [] == [part for part in PARTS if part in text]
 
 
 def test_the_parts_are_handed_over_by_one_method_alone() -> None:
-    """The first text of the user channel needs them; the api key is the owner of one's own events."""
+    """The user channel's first text needs them; the api key is the owner of one's own events."""
     credentials = Credentials(*PARTS)
 
     assert PARTS == credentials.reveal()
@@ -108,9 +110,8 @@ def test_pickling_is_refused(protocol: int) -> None:
     with pytest.raises(TypeError) as caught:
         pickle.dumps(Credentials(*PARTS), protocol)
 
-    assert (
-        "Credentials are not pickled: call Credentials.from_env() in the other process"
-        == str(caught.value)
+    assert "Credentials are not pickled: call Credentials.from_env() in the other process" == str(
+        caught.value
     )
 
 

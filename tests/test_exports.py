@@ -19,7 +19,7 @@ def _exported(module: str) -> list[str]:
 
 
 def _documented() -> set[str]:
-    """Names in backticks in the page's headings: "### `Book`" or "## `Connected`, `Disconnected`"."""
+    """Names in backticks in the headings of the page, one or several in each."""
     headings = re.findall(r"^#{2,5} .*$", API_PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     return {name for line in headings for name in re.findall(r"`([A-Za-z_]\w*)`", line)}
 

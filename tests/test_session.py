@@ -1,4 +1,4 @@
-"""One connection's conversation: bytes and numbers for a clock in; events, texts and a deadline out."""
+"""One connection's conversation: bytes and a number for a clock in; events and texts out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import logging
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
@@ -17,6 +18,7 @@ from wsproto.events import CloseConnection, TextMessage
 from wsproto.events import Ping as WsPing
 
 from polymarket_ws.account import Account
+from polymarket_ws.backoff import Ending
 from polymarket_ws.books import BookCore, Books, LiveBook
 from polymarket_ws.channels import MarketChannel, UserChannel, Wanted
 from polymarket_ws.credentials import Credentials
@@ -34,10 +36,12 @@ OPENED_AT = 1_000.0
 
 
 def text_frame(text: str, *, fin: bool = True, opcode: int = 1) -> bytes:
+    """A server's text frame."""
     return frame(text.encode(), opcode, fin=fin)
 
 
 def frame(payload: bytes, opcode: int, *, fin: bool = True) -> bytes:
+    """A server's frame of any kind."""
     head = bytes([(0x80 if fin else 0) | opcode])
     if len(payload) < 126:
         return head + bytes([len(payload)]) + payload
@@ -45,10 +49,12 @@ def frame(payload: bytes, opcode: int, *, fin: bool = True) -> bytes:
 
 
 def close_frame(code: int | None, reason: str = "") -> bytes:
+    """A server's close."""
     return frame(b"" if code is None else code.to_bytes(2, "big") + reason.encode(), 8)
 
 
 def book_text(asset_id: str = "1", bid: str = "0.4", timestamp: int = 1) -> str:
+    """A snapshot that answers a subscription."""
     return json.dumps(
         {
             "event_type": "book",
@@ -63,6 +69,7 @@ def book_text(asset_id: str = "1", bid: str = "0.4", timestamp: int = 1) -> str:
 
 
 def change_text(price: str, asset_id: str = "1", timestamp: int = 2) -> str:
+    """A price_change of one entry."""
     entry = {"asset_id": asset_id, "price": price, "size": "5", "side": "BUY"}
     return json.dumps(
         {
@@ -273,6 +280,7 @@ def test_events_follow_the_books_they_changed() -> None:
 
 
 def described(items: Sequence[Item]) -> list[str]:
+    """Items in a form that can be compared between two sessions."""
     return [i.asset_id if isinstance(i, BookCore) else repr(i) for i in items]
 
 
@@ -301,15 +309,12 @@ def test_any_cut_of_the_bytes_gives_the_same(cuts: list[int]) -> None:
     ends = [0, *sorted(cuts), len(STREAM)]
 
     expected = whole.receive(STREAM)
-    actual = [item for a, b in zip(ends, ends[1:], strict=False) for item in cut.receive(STREAM[a:b])]
+    actual = [item for a, b in pairwise(ends) for item in cut.receive(STREAM[a:b])]
 
     assert described(expected) == described(actual)
-    assert 10 == len(expected)
+    assert (11, 8) == (len(expected), whole.session.messages)
     assert whole.sent() == cut.sent()
-    assert whole.session.tally == cut.session.tally or (
-        whole.session.tally.events == cut.session.tally.events
-        and whole.session.messages == cut.session.messages == 8
-    )
+    assert asdict(whole.session.tally) == asdict(cut.session.tally)
     assert "closed: code 1012 'restart'" == str(whole.session.ended) == str(cut.session.ended)
     assert [b.best_bid for b in whole.books.values()] == [b.best_bid for b in cut.books.values()]
 
@@ -414,7 +419,7 @@ def test_a_duplicate_is_not_told_twice() -> None:
 
 
 def test_a_change_that_is_not_understood_makes_its_own_book_stale() -> None:
-    """Before the error is told; the twin's entry of the same message is applied, its book stays live."""
+    """Before the error is told; the twin's entry is applied, and its book stays live."""
     market = Market()
     market.receive(text_frame("[" + book_text("1") + "," + book_text("2") + "]"))
     message = json.loads(change_text("0.5", "2"))
@@ -505,29 +510,61 @@ def test_we_say_goodbye_with_1000() -> None:
     assert [Close(1000, "")] == market.sent()
 
 
+EOF = ConnectionLost("eof", "")
+CLOSED = ConnectionLost("closed", "code 1000", code=1000)
+
+
 @pytest.mark.parametrize(
-    ("session", "seconds", "frames", "refused"),
+    ("session", "seconds", "frames", "error", "refused"),
     [
-        (User, 1.0, [], True),
-        (User, 1.0, [text_frame("INVALID OPERATION")], True),
-        (User, 5.0, [], False),
-        (User, 1.0, [text_frame("PONG")], False),
-        (User, 1.0, [text_frame("[]")], False),
-        (Market, 1.0, [], False),
+        (User, 1.0, [], EOF, True),
+        (User, 1.0, [], ConnectionLost("reset", "by the peer"), True),
+        (User, 1.0, [], CLOSED, True),
+        (User, 1.0, [text_frame("INVALID OPERATION")], EOF, True),
+        (User, 5.0, [], EOF, False),
+        (User, 1.0, [text_frame("PONG")], EOF, False),
+        (User, 1.0, [text_frame("[]")], EOF, False),
+        (User, 1.0, [], ConnectionLost("closed", "restart", code=1012), False),
+        (User, 1.0, [], ConnectionLost("send_timeout", ""), False),
+        (User, 1.0, [], ProtocolError(1002, "masked"), False),
+        (Market, 1.0, [], EOF, False),
     ],
 )
 def test_refused_credentials_show_as_an_early_end(
-    session: type[Market], seconds: float, frames: list[bytes], refused: bool
+    session: type[Market],
+    seconds: float,
+    frames: list[bytes],
+    error: ConnectionLost | ProtocolError,
+    refused: bool,
 ) -> None:
-    """On the user channel, within 5 s, before data or PONG: the server says nothing (PROTOCOL 2.1)."""
+    """On the user channel, within 5 s, before data or PONG: the server gives no reason."""
     conversation = session()
     conversation.receive(*frames)
 
-    assert refused is conversation.session.was_refused(OPENED_AT + seconds)
+    assert refused is conversation.session.ending(error, OPENED_AT + seconds).refused
+
+
+@pytest.mark.parametrize(
+    ("frames", "seconds", "ending"),
+    [
+        ([], 60.0, Ending()),
+        ([text_frame("NO NEW ASSETS")], 60.0, Ending()),
+        ([text_frame("PONG")], 9.0, Ending(useful=True)),
+        ([text_frame("[]")], 10.0, Ending(useful=True, lasting=True)),
+    ],
+)
+def test_a_connection_was_useful_when_it_brought_data_or_pong(
+    frames: list[bytes], seconds: float, ending: Ending
+) -> None:
+    """And lasting when it was open for ten seconds besides."""
+    market = Market()
+    market.receive(*frames)
+
+    assert ending == market.session.ending(EOF, OPENED_AT + seconds)
 
 
 def test_no_repr_shows_the_secret() -> None:
-    """Not even that of the outbox's owner before it was sent... which only the transport reads."""
+    """The text waits in the outbox, which is not in the repr."""
     user = User()
 
     assert "SECRET-1" in str(user.sent())

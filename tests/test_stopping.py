@@ -48,7 +48,7 @@ def test_stop_is_idempotent_and_tells_stopped_last(server: FakeServer) -> None:
     sub.on_disconnect(told)
     sub.on_event(told)
     with sub:
-        sub.wait_ready(timeout=DEADLINE)
+        told.wait_for(1)
     assert sub.stop()
 
     assert ["book", "disconnect"] == [event.event_type for event in told.items]

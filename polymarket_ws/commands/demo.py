@@ -218,8 +218,8 @@ class Demo:
         )
         counts = ", ".join(f"{kinds.get(kind, 0)} {name}" for kind, name in named)
         return (
-            f"In {self._elapsed():.1f} s a simulated exchange sent {sum(kinds.values())} events of "
-            f"{len(subscriber.books)} assets over real sockets on 127.0.0.1: {counts}. "
+            f"In {self._elapsed():.1f} s {sum(kinds.values())} events of a simulated exchange came "
+            f"over real sockets on 127.0.0.1, for {len(subscriber.books)} assets: {counts}. "
             f"{self._outage_told()} "
             f"{stats.decode_errors} messages were not understood, {stats.dropped} events dropped."
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,9 +27,8 @@ ENDED, FAILED = 0, 1
 class StreamCommand:
     """One run of the command, on the caller's thread.
 
-    Raises from `run`:
+    Raises:
         ConfigurationError: wrong ids.
-        PolymarketWsError: the fatal error that ended it.
     """
 
     asset_ids: Sequence[str]
@@ -48,7 +46,12 @@ class StreamCommand:
         self._subscriber = Subscriber(self.asset_ids, options=self.options, name="stream")
 
     def run(self) -> int:
-        """Write lines to stdout until the end; returns the exit code."""
+        """Write lines to stdout until the end; returns the exit code.
+
+        Raises:
+            PolymarketWsError: the fatal error that ended it.
+            BrokenPipeError: the reader of stdout has gone.
+        """
         begun_at = time.monotonic()
         # A stream is registered before the start, so that the very first event is not missed.
         with (
@@ -56,11 +59,7 @@ class StreamCommand:
             interrupts.handled(self._ask_to_end),
             self._subscriber,
         ):
-            try:
-                timed_out = self._copy(events, begun_at)
-            except BrokenPipeError:
-                _discard_stdout()
-                return ENDED
+            timed_out = self._copy(events, begun_at)
             return self._judge(timed_out)
 
     def _ask_to_end(self) -> None:
@@ -110,12 +109,3 @@ class StreamCommand:
                 "no book came for %s: token ids have about 77 digits, and the market must be open",
                 ", ".join(sorted(absent)),
             )
-
-
-def _discard_stdout() -> None:
-    """The reader of our pipe has gone: let the interpreter's last flush go nowhere."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, sys.stdout.fileno())
-    finally:
-        os.close(null)

@@ -1,0 +1,316 @@
+"""The channels: what each says to the server, and what its events do to the live views."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polymarket_ws.account import Account
+from polymarket_ws.books import BookCore, Books
+from polymarket_ws.channels import Channel, MarketChannel, Taken, UserChannel, Wanted
+from polymarket_ws.codec import Decoded, decode
+from polymarket_ws.credentials import Credentials
+from polymarket_ws.errors import DecodeError
+
+MARKET = "0x" + "a" * 64
+A, B, C = "0x" + "a" * 64, "0x" + "b" * 64, "0x" + "c" * 64
+
+
+def wanted(*asset_ids: str, custom_features: bool = False, former: Wanted | None = None) -> Wanted:
+    """A wish for these assets, with the cores of the former one where it has them."""
+    known = former.cores if former else {}
+    cores = {id_: known.get(id_) or BookCore(id_) for id_ in asset_ids}
+    return Wanted(frozenset(asset_ids), cores, custom_features)
+
+
+def market_channel(first: Wanted) -> MarketChannel:
+    """A channel that sent its first text."""
+    channel = MarketChannel("wss://example/ws/market", Books())
+    channel.adopt(first)
+    channel.opening_text(first)
+    return channel
+
+
+def user_channel() -> UserChannel:
+    """A channel of some account."""
+    return UserChannel("wss://example/ws/user", Account(), Credentials("K", "SECRET", "P"))
+
+
+def take(channel: Channel, message: dict[str, Any], now: float = 1.0) -> Taken:
+    """What a message from the server does."""
+    [decoded] = decode(json.dumps({"market": MARKET, "timestamp": "1", **message}), channel.name, 0)
+    assert isinstance(decoded, Decoded)
+    return channel.take(decoded, now)
+
+
+def book(asset_id: str = "1") -> dict[str, Any]:
+    """A snapshot that answers a subscription."""
+    bids = [{"price": "0.4", "size": "1"}]
+    return {
+        "event_type": "book",
+        "asset_id": asset_id,
+        "bids": bids,
+        "asks": [],
+        "tick_size": "0.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("ids", "empty"), [(frozenset(), True), (frozenset("1"), False), (None, False)]
+)
+def test_nothing_wanted_is_not_everything_wanted(ids: frozenset[str] | None, empty: bool) -> None:
+    """None is all markets of the account; an empty set is none."""
+    assert empty is Wanted(ids).is_empty
+
+
+# --- market --------------------------------------------------------------------------------------
+
+
+def test_the_market_channel_opens_with_the_whole_set() -> None:
+    """Sorted, with the flag; the same set gives the same text."""
+    wish = wanted("2", "10", "1", custom_features=True)
+
+    text = MarketChannel("wss://example", Books()).opening_text(wish)
+
+    assert '{"type":"market","assets_ids":["1","10","2"],"custom_feature_enabled":true}' == text
+
+
+def test_a_change_sends_what_went_and_what_came() -> None:
+    """Unsubscribe first, so that one asset can be in both."""
+    before = wanted("1", "2")
+    after = wanted("2", "3", former=before)
+
+    texts = market_channel(before).change_texts(before, after)
+
+    assert [
+        '{"operation":"unsubscribe","assets_ids":["1"]}',
+        '{"operation":"subscribe","assets_ids":["3"]}',
+    ] == texts
+
+
+def test_only_what_went() -> None:
+    """No empty list is ever sent: what it would mean is not specified."""
+    before = wanted("1", "2", custom_features=True)
+
+    assert ['{"operation":"unsubscribe","assets_ids":["1"]}'] == market_channel(
+        before
+    ).change_texts(before, wanted("2", custom_features=True, former=before))
+
+
+def test_a_new_book_of_a_known_asset_asks_anew() -> None:
+    """Subscribing what is active gives no snapshot (PROTOCOL 1.1): it is unsubscribed before."""
+    before = wanted("1", "2")
+    after = Wanted(before.ids, {**before.cores, "2": BookCore("2")})
+
+    assert [
+        '{"operation":"unsubscribe","assets_ids":["2"]}',
+        '{"operation":"subscribe","assets_ids":["2"]}',
+    ] == market_channel(before).change_texts(before, after)
+
+
+@pytest.mark.parametrize(("on", "word"), [(True, "true"), (False, "false")])
+def test_the_features_are_switched_through_any_active_asset(on: bool, word: str) -> None:
+    """The server takes the flag before it looks for duplicates; it is the whole connection's."""
+    before = wanted("2", "1", custom_features=not on)
+    after = wanted("2", "1", custom_features=on, former=before)
+
+    assert [
+        f'{{"operation":"subscribe","assets_ids":["1"],"custom_feature_enabled":{word}}}'
+    ] == market_channel(before).change_texts(before, after)
+
+
+def test_a_later_subscription_repeats_the_features() -> None:
+    """The flag's default is false: left out, it might switch them off."""
+    before = wanted("1", custom_features=True)
+    after = wanted("1", "2", custom_features=True, former=before)
+
+    assert [
+        '{"operation":"subscribe","assets_ids":["2"],"custom_feature_enabled":true}'
+    ] == market_channel(before).change_texts(before, after)
+
+
+def test_switching_without_assets_sends_nothing() -> None:
+    """There is none to carry the flag; the connection is about to be closed."""
+    before, after = wanted("1"), wanted(custom_features=True)
+
+    assert ['{"operation":"unsubscribe","assets_ids":["1"]}'] == market_channel(
+        before
+    ).change_texts(before, after)
+
+
+asset_sets = st.frozensets(st.sampled_from("123456"), max_size=6)
+
+
+@given(st.lists(st.tuples(asset_sets, st.booleans(), asset_sets), min_size=1, max_size=8))
+def test_the_texts_lead_the_server_to_what_is_wanted(
+    wishes: list[tuple[frozenset[str], bool, frozenset[str]]],
+) -> None:
+    """A server that follows them has the wanted set after each, and asks for each new book once."""
+    before = Wanted()
+    channel = market_channel(before)
+    active: set[str] = set()
+    features = False
+    for ids, custom, renewed in wishes:
+        known = {i: c for i, c in before.cores.items() if i not in renewed}
+        after = wanted(*ids, custom_features=custom, former=Wanted(before.ids, known))
+        channel.adopt(after)
+        snapshots = set()
+        for text in channel.change_texts(before, after):
+            message = json.loads(text)
+            named = set(message["assets_ids"])
+            assert named
+            if message["operation"] == "unsubscribe":
+                assert named <= active
+                active -= named
+            else:
+                features = message.get("custom_feature_enabled", False)
+                snapshots |= named - active
+                active |= named
+        assert ids == active
+        assert not ids or custom is features
+        assert {i for i in ids if before.cores.get(i) is not after.cores[i]} == snapshots
+        assert set(after.cores.values()) == set(channel.books)
+        before = after
+
+
+def test_adopting_a_wish_replaces_the_books() -> None:
+    """Unwanted and renewed books are stale for good; the others stay live."""
+    first = wanted("1", "2", "3")
+    channel = market_channel(first)
+    for id_ in first.cores:
+        take(channel, book(id_))
+    second = Wanted(frozenset("23"), {"2": first.cores["2"], "3": BookCore("3")})
+
+    channel.adopt(second)
+
+    assert ["unsubscribed", None, "unsubscribed"] == [
+        core.published.stale_reason for core in first.cores.values()
+    ]
+    assert set(second.cores.values()) == set(channel.books)
+
+
+def test_each_event_changes_its_view() -> None:
+    """A book, a change, a print and a tick: the books; everything is news."""
+    wish = wanted("1")
+    core = wish.cores["1"]
+    channel = market_channel(wish)
+    entry = {"asset_id": "1", "price": "0.5", "size": "2", "side": "BUY"}
+    printed = {"asset_id": "1", "price": "0.45", "size": "2", "side": "SELL"}
+    ticked = {"asset_id": "1", "old_tick_size": "0.01", "new_tick_size": "0.001"}
+
+    taken = [
+        take(channel, book()),
+        take(channel, {"event_type": "price_change", "price_changes": [entry]}),
+        take(channel, {"event_type": "last_trade_price", **printed}),
+        take(channel, {"event_type": "tick_size_change", **ticked}),
+        take(channel, {"event_type": "something_new"}),
+    ]
+
+    assert [Taken(True, [core])] * 4 + [Taken(True, [])] == taken
+    assert ("0.5", "2") == core.published.bid
+    assert (Decimal("0.45"), Decimal("0.001")) == (core.last_trade_price, core.tick_size)
+
+
+@pytest.mark.parametrize(
+    ("fields", "stale"),
+    [
+        ({"event_type": "price_change", "asset_id": "1"}, ["1"]),
+        ({"event_type": "book", "asset_id": "1", "market": MARKET}, ["1"]),
+        ({"event_type": "price_change", "market": MARKET}, ["1", "2"]),
+        ({"event_type": "price_change", "market": B}, []),
+        ({"event_type": "price_change", "asset_id": "9", "market": MARKET}, []),
+        ({"event_type": "price_change"}, ["1", "2"]),
+        ({"event_type": "last_trade_price", "asset_id": "1"}, []),
+        ({"event_type": "price_change", "asset_id": "1", "lost": False}, []),
+        ({}, []),
+    ],
+)
+def test_a_flaw_makes_stale_what_it_may_have_changed(
+    fields: dict[str, Any], stale: list[str]
+) -> None:
+    """The asset it names, else the market, else all; a print or an optional field: no book."""
+    wish = wanted("1", "2")
+    channel = market_channel(wish)
+    for id_ in wish.cores:
+        take(channel, book(id_))
+
+    changed = channel.take_flaw(DecodeError("$", "?", **fields))
+
+    assert stale == [core.asset_id for core in changed]
+    assert {"decode_error"} >= {core.published.stale_reason for core in changed}
+
+
+def test_losing_the_connection_loses_every_book() -> None:
+    """All at once; named are those that were live."""
+    wish = wanted("1", "2")
+    channel = market_channel(wish)
+    take(channel, book("1"))
+
+    assert [wish.cores["1"]] == channel.lose("disconnect")
+    assert ["disconnect", "no_snapshot"] == [c.published.stale_reason for c in wish.cores.values()]
+
+
+# --- user ----------------------------------------------------------------------------------------
+
+
+def test_the_user_channel_leaves_the_key_out_for_all_markets() -> None:
+    """An empty list would get orders but no trades (PROTOCOL 2.1)."""
+    channel = user_channel()
+    auth = '{"type":"user","auth":{"apiKey":"K","secret":"SECRET","passphrase":"P"}'
+
+    assert auth + "}" == channel.opening_text(Wanted(None))
+    assert f'{auth},"markets":["{A}","{B}"]}}' == channel.opening_text(Wanted(frozenset([B, A])))
+
+
+def test_the_user_channel_changes_by_market() -> None:
+    """Condition ids; gone ones first; nothing when nothing changed."""
+    channel = user_channel()
+
+    assert [
+        f'{{"operation":"unsubscribe","markets":["{A}"]}}',
+        f'{{"operation":"subscribe","markets":["{C}"]}}',
+    ] == channel.change_texts(Wanted(frozenset([A, B])), Wanted(frozenset([B, C])))
+    assert [] == channel.change_texts(Wanted(None), Wanted(None))
+
+
+def test_a_trade_told_before_is_no_news() -> None:
+    """The account knows which statuses were told; no book changes."""
+    channel = user_channel()
+    trade = {
+        "event_type": "trade",
+        "id": "t",
+        "status": "MATCHED",
+        "asset_id": "1",
+        "side": "BUY",
+        "price": "0.5",
+        "size": "1",
+    }
+
+    assert [Taken(True, []), Taken(False, [])] == [take(channel, trade) for _ in range(2)]
+
+
+def test_the_user_channel_has_no_books() -> None:
+    """Nothing to adopt, to mark stale or to lose; orders stay known."""
+    channel = user_channel()
+    channel.adopt(Wanted(None))
+
+    assert [] == channel.take_flaw(DecodeError("$", "?", event_type="order"))
+    assert [] == channel.lose("disconnect")
+
+
+def test_the_channels_say_what_they_are() -> None:
+    """Name, address, and whether an early close means wrong keys; no secret in a repr."""
+    market, user = market_channel(Wanted()), user_channel()
+
+    assert ("market", "wss://example/ws/market", False) == (
+        market.name,
+        market.url,
+        market.authenticates,
+    )
+    assert ("user", "wss://example/ws/user", True) == (user.name, user.url, user.authenticates)
+    assert "SECRET" not in repr(user)

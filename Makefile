@@ -9,7 +9,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage recovery stop-times build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -53,6 +53,12 @@ coverage: .venv/test.stamp  ## branch coverage: the package by the suite, each s
 	@$(SUITE) $(RUN) coverage run -m pytest -q $(ARGS)
 	@$(RUN) coverage report
 	@$(SUITE) .venv/bin/python tests/sans_io_coverage.py
+
+recovery: .venv/test.stamp  ## time to recovery from each fault, and what was told
+	@$(SUITE) .venv/bin/python tests/recovery_times.py
+
+stop-times: .venv/test.stamp  ## time that stop() takes at each moment, and what it leaves
+	@$(SUITE) .venv/bin/python tests/stop_times.py
 
 build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty environment
 	@rm -rf build dist .venv-wheel

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TypeVar
 
 from attrs import define, field
@@ -67,31 +66,3 @@ def _keep(values: OrderedDict[str, _V], id_: str, value: _V) -> None:
     oldest = next((i for i, v in values.items() if not _is_open(v)), None)
     if oldest is not None:
         del values[oldest]
-
-
-class Latest(Mapping[str, _V]):
-    """A read-only view, id -> latest value, that may be used from any thread.
-
-    Iterating goes over a copy, so it is safe while new ones arrive and the oldest go.
-    """
-
-    def __init__(self, values: OrderedDict[str, _V]) -> None:
-        self._values = values
-
-    def __getitem__(self, id_: str) -> _V:
-        return self._values[id_]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._values))
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def values(self) -> ValuesView[_V]:
-        return self._values.copy().values()
-
-    def items(self) -> ItemsView[str, _V]:
-        return self._values.copy().items()
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} latest>"

@@ -1,4 +1,6 @@
-"""One attempt to connect in a one-shot thread of its own, so that it never delays an open connection."""
+"""One attempt to connect in a one-shot thread of its own, so that it never delays an open
+connection.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,10 @@ logger = logging.getLogger(__name__)
 class Connecting:
     """Runs an Attempt and hands over its link or its error. Made by a connection, for one attempt.
 
-    The thread `polymarket-ws-<connection>-connect` is a daemon: the resolver cannot be interrupted, and
-    must not keep the process alive. It ends with the attempt; `abandon` ends that at once, but for DNS.
+    The thread `polymarket-ws-<connection>-connect` is a daemon: the resolver cannot be interrupted,
+    and
+    must not keep the process alive. It ends with the attempt; `abandon` ends that at once, but for
+    DNS.
     """
 
     def __init__(self, name: str, attempt: Attempt, wake: Callable[[], None]) -> None:

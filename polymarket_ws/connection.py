@@ -35,8 +35,10 @@ from .transport import Attempt, Link
 logger = logging.getLogger(__name__)
 
 READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
-LOOKUPS_AT_ONCE = 3  # the resolver cannot be interrupted: a hung one must not cost a thread each attempt
-_DNS_GRACE = 0.25  # seconds past the deadline: all phases but DNS end themselves, with a better error
+# the resolver cannot be interrupted: a hung one must not cost a thread each attempt
+LOOKUPS_AT_ONCE = 3
+# seconds past the deadline: all phases but DNS end themselves, with a better error
+_DNS_GRACE = 0.25
 
 
 class Owner(Protocol):
@@ -62,7 +64,8 @@ class Owner(Protocol):
 class Connection:
     """A named connection that is made again for as long as something is wanted of it.
 
-    Owned by its shard's thread, which calls `read` when the link is readable, `turn` after each wait, and
+    Owned by its shard's thread, which calls `read` when the link is readable, `turn` after each
+    wait, and
     waits no longer than `deadline`. Only `stats` and `connectors` are for other threads.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -23,7 +24,8 @@ logger = logging.getLogger(__name__)
 class Dispatcher:
     """Hands events over to callbacks and streams. One for each run; made by it, ends with it.
 
-    Its thread, `polymarket-ws-<name>-callbacks`, is a daemon, so that a callback that never returns cannot
+    Its thread, `polymarket-ws-<name>-callbacks`, is a daemon, so that a callback that never returns
+    cannot
     keep the process alive. It ends when `end` or `abandon` was called and its last duty is done.
 
     Args:
@@ -33,8 +35,10 @@ class Dispatcher:
         limit: `Options.queue_limit`.
         book_of: The LiveBook of a core; None when it is not subscribed any more.
         is_wanted: Whether an event concerns what is subscribed now.
-        on_failure: Called on this thread with a CallbackError, or None when user code wants to exit.
-        fail: Takes a fatal error: one's own events are too many (on a receiving thread), or a bug here.
+        on_failure: Called on this thread with a CallbackError, or None when user code wants to
+        exit.
+        fail: Takes a fatal error: one's own events are too many (on a receiving thread), or a bug
+        here.
         last_duty: Called on this thread at its end, before the last lifecycle events are delivered.
         ended: Called on this thread when no callback will run any more.
         progress: Told after each callback.
@@ -82,7 +86,9 @@ class Dispatcher:
         self._running: Registration | None = None
 
     def start(self, former: Dispatcher | None) -> None:
-        """Start the thread. It first waits for that of the former run, whose callback may have asked for this."""
+        """Start the thread. It first waits for that of the former run, whose callback may have
+        asked for this.
+        """
         self._former = former
         self._thread.start()
 
@@ -115,7 +121,9 @@ class Dispatcher:
         self._wake.put(None)
 
     def abandon(self) -> None:
-        """Call nothing any more but for the last lifecycle events. Takes no lock, for signal handlers."""
+        """Call nothing any more but for the last lifecycle events. Takes no lock, for signal
+        handlers.
+        """
         self._abandoned = True
         self.end()
         former = self._former
@@ -197,10 +205,8 @@ class Dispatcher:
         if len(self.queue) or self._ending:  # came between the last look and the flag
             self._idle = False
             return
-        try:
+        with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=1.0)
-        except queue.Empty:
-            pass
         self._idle = False
 
     def _handle(self, item: Item) -> None:
@@ -250,7 +256,9 @@ class Dispatcher:
         self._on_failure(failure)
 
     def _log_failure(self, registration: Registration, failure: CallbackError) -> None:
-        """The first of a callback's like failures with its traceback; then the count at 10, 100, 1000, ..."""
+        """The first of a callback's like failures with its traceback; then the count at 10, 100,
+        1000, ...
+        """
         kind = (registration, type(failure.cause))
         self._repeats[kind] += 1
         count = self._repeats[kind]
@@ -266,5 +274,3 @@ class Dispatcher:
             if count > 1:
                 name = callback_name(registration.callback)
                 logger.error("%s: %s raised %s %d times", self.name, name, kind.__name__, count)
-
-

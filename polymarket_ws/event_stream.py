@@ -1,4 +1,6 @@
-"""Events pulled on the caller's own thread: what `Subscriber.events()` and `wait_for()` stand on."""
+"""Events pulled on the caller's own thread: what `Subscriber.events()` and `wait_for()`
+stand on.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,12 @@ E = TypeVar("E", bound=Event)
 class EventStream(Iterator[E], Generic[E]):
     """An iterator over the events that arrive from now on. Made by `Subscriber.events()`.
 
-    One thread iterates; any thread may close it. It ends when the subscriber stops, when `timeout` seconds
-    pass without an event, or when it is closed; a fatal error of the subscriber is raised. It has a queue
-    of its own with the limit and the rule of `Options.queue_limit`; a slow callback does not delay it.
+    One thread iterates; any thread may close it. It ends when the subscriber stops, when `timeout`
+    seconds
+    pass without an event, or when it is closed; a fatal error of the subscriber is raised. It has a
+    queue
+    of its own with the limit and the rule of `Options.queue_limit`; a slow callback does not delay
+    it.
 
         for trade in sub.events(LastTradePrice, timeout=60):
             print(trade.price)
@@ -125,13 +130,16 @@ class EventStream(Iterator[E], Generic[E]):
 
 
 class EventStreams:
-    """The open streams of one run; a stream that nobody holds any more is forgotten. Thread-safe."""
+    """The open streams of one run; a stream that nobody holds any more is forgotten.
+    Thread-safe.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
         """Events that streams dropped because their readers were too slow."""
         self._streams: WeakSet[EventStream[Event]] = WeakSet()
-        # Guards the set, which may not change while it is iterated; not held while a stream takes items.
+        # Guards the set, which may not change while it is iterated; not held while a stream takes
+        # items.
         self._lock = threading.Lock()
 
     def add(self, stream: EventStream[Event]) -> None:

@@ -30,7 +30,8 @@ class Progress:
     def wait_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
         """Wait until `predicate()` holds; False when `timeout` seconds pass first.
 
-        The wait is cut into seconds: a predicate may also become true by something that nobody tells.
+        The wait is cut into seconds: a predicate may also become true by something that nobody
+        tells.
         """
         deadline = time.monotonic() + timeout
         with self._changed:

@@ -1,4 +1,6 @@
-"""One run of a Subscriber, from start to stop: its shards, its callback thread and what they share."""
+"""One run of a Subscriber, from start to stop: its shards, its callback thread and what
+they share.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from .callbacks import Callbacks, assets_of
 from .channels import Channel, MarketChannel, UserChannel, Wanted
 from .credentials import Credentials
 from .dispatcher import Dispatcher
-from .errors import CallbackError, PolymarketWsError, QueueOverflow
+from .errors import CallbackError, PolymarketWsError
 from .event_queue import Item
 from .event_stream import EventStreams
 from .events import CUSTOM_FEATURES, Event, MarketResolved, NewMarket, Order, State, Trade
@@ -30,9 +32,11 @@ logger = logging.getLogger(__name__)
 
 
 class Run:
-    """What exists from one start() to its stop. A restart makes a new one, so old threads touch only their own.
+    """What exists from one start() to its stop. A restart makes a new one, so old threads touch
+    only their own.
 
-    `want` is called under the Subscriber's lock; everything else from any thread. `request_stop` takes no
+    `want` is called under the Subscriber's lock; everything else from any thread. `request_stop`
+    takes no
     lock, so that a signal handler may call it.
 
     Args:
@@ -103,7 +107,9 @@ class Run:
             self._want("user", Wanted(subscriptions.markets))
 
     def is_wanted(self, event: Event) -> bool:
-        """Whether an event concerns what is subscribed now; broadcasts and our own events always do."""
+        """Whether an event concerns what is subscribed now; broadcasts and our own events always
+        do.
+        """
         if isinstance(event, (Order, Trade)):
             markets = self.subscriptions.markets
             return markets is None or event.market.lower() in markets
@@ -170,7 +176,9 @@ class Run:
         """What wait_ready waits for: books that are not live, and channels that are not open."""
         books = self._live_books()
         wanted = books.keys() if asset_ids is None else asset_ids
-        absent = [f"the book of {id_}" for id_ in wanted if id_ not in books or not books[id_].valid]
+        absent = [
+            f"the book of {id_}" for id_ in wanted if id_ not in books or not books[id_].valid
+        ]
         if asset_ids is None:
             absent += [
                 f"the {shard.connection.channel} channel"
@@ -262,7 +270,9 @@ class Run:
             shard.stop(reason)
 
     def _end_shards(self) -> None:
-        """The callback thread's last duty: the connections' last words have to come before its end."""
+        """The callback thread's last duty: the connections' last words have to come before
+        its end.
+        """
         self._closed = True
         self._stop_shards("stopped" if self.error is None else "failed")
         for shard in tuple(self._shards.values()):

@@ -194,7 +194,10 @@ class Session:
             logger.warning(
                 "%s: not understood (%d so far): %s", self.name, self.tally.decode_errors, error
             )
-        items.extend(self.channel.take_flaw(error))
+        stale = self.channel.take_flaw(error)
+        for core in stale:
+            logger.warning("%s: the book of %s is stale: %s", self.name, core.asset_id, error)
+        items.extend(stale)
         items.append(error)
 
     def _receive_close(self, close: Close) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import selectors
 import socket
@@ -21,14 +22,17 @@ from .stats import ConnectionStats
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WAIT = 1.0  # seconds: some platforms lose a wake-up (WEBSOCKET_CLIENT 9), so no wait is endless
+# seconds: some platforms lose a wake-up (WEBSOCKET_CLIENT 9), so no wait is endless
+LONGEST_WAIT = 1.0
 
 
 class Shard:
     """Owns the connections of one channel and everything that their messages change. Made by a run.
 
-    Its thread, `polymarket-ws-<name>`, is a daemon, so that the interpreter can exit without it; it ends
-    soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop`, `wake` and `stats` may
+    Its thread, `polymarket-ws-<name>`, is a daemon, so that the interpreter can exit without it; it
+    ends
+    soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop`, `wake` and
+    `stats` may
     be called from any thread; `stop` and `wake` take no lock.
 
     Args:
@@ -66,7 +70,9 @@ class Shard:
         self._leader = Connection(name, channel, options, ssl_context, self, self._selector)
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
-        self._thread = threading.Thread(target=self._main, name=f"polymarket-ws-{name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._main, name=f"polymarket-ws-{name}", daemon=True
+        )
 
     def start(self) -> None:
         self._thread.start()
@@ -82,11 +88,11 @@ class Shard:
         self.wake()
 
     def wake(self) -> None:
-        """Interrupt the wait. A full pair means that a wake-up waits already; a closed one, that all is over."""
-        try:
+        """Interrupt the wait. A full pair means that a wake-up waits already; a closed one, that
+        all is over.
+        """
+        with contextlib.suppress(OSError):
             self._wake_out.send(b"\0")
-        except OSError:
-            pass
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread and those of its attempts to connect; True when all have ended."""
@@ -157,11 +163,9 @@ class Shard:
         return min(max(left, 0.0), LONGEST_WAIT)
 
     def _drain_wakes(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             while len(self._wake_in.recv(4096)) == 4096:
                 pass
-        except BlockingIOError:
-            pass
 
     def _close(self) -> None:
         try:

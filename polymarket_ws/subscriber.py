@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType, MappingProxyType, TracebackType
+from types import FrameType, TracebackType
 from typing import NoReturn, TypeVar, final, overload
 
-from .account import Account, Latest
+from .account import Account
 from .books import BookCore, LiveBook
-from .callbacks import Callback, Callbacks, Registration, is_data
+from .callbacks import Callback, Callbacks, Registration
 from .credentials import Credentials
 from .errors import ConfigurationError, PolymarketWsError
 from .event_stream import EventStream
@@ -38,6 +38,7 @@ from .events import (
     Trade,
     Unknown,
 )
+from .live_mapping import LiveMapping
 from .options import Options
 from .registrar import BookUpdateRegistrar, On
 from .run import Run
@@ -58,7 +59,9 @@ _exit_registered = False
 
 
 def running() -> tuple[Subscriber, ...]:
-    """The Subscribers that are started and have not ended. A started one stays alive until it is stopped."""
+    """The Subscribers that are started and have not ended. A started one stays alive until it is
+    stopped.
+    """
     return tuple(_started)
 
 
@@ -73,10 +76,13 @@ def _stop_all() -> None:
 
 @final
 class Subscriber:
-    """Follows Polymarket's real-time channels on threads of its own and calls back with typed events.
+    """Follows Polymarket's real-time channels on threads of its own and calls back with typed
+    events.
 
-    Construct it anywhere: nothing is started, connected or read from the environment before `start`, `run`
-    or `with`. Every member may be used from any thread; those that wait raise RuntimeError in a callback.
+    Construct it anywhere: nothing is started, connected or read from the environment before
+    `start`, `run`
+    or `with`. Every member may be used from any thread; those that wait raise RuntimeError in a
+    callback.
 
         sub = Subscriber(asset_ids=[YES, NO])
 
@@ -86,12 +92,14 @@ class Subscriber:
 
         sub.run()                                   # until Ctrl-C, SIGTERM or sub.stop()
 
-    It has one I/O thread for each channel, one callback thread, and a short one for each attempt to connect.
+    It has one I/O thread for each channel, one callback thread, and a short one for each attempt to
+    connect.
 
     Args:
         asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits; an int is accepted.
         credentials: Opens the user channel too.
-        markets: Condition ids that narrow the user channel; None is all markets, an empty list none.
+        markets: Condition ids that narrow the user channel; None is all markets, an empty list
+        none.
         options: How it behaves; None is all defaults.
         name: For threads, logs and repr; None is a number.
 
@@ -145,7 +153,8 @@ class Subscriber:
         return self._subscriptions
 
     def subscribe(self, asset_ids: AssetIds = (), markets: Iterable[str] = ()) -> None:
-        """Want these besides; what is wanted already changes nothing. Any time, a callback included.
+        """Want these besides; what is wanted already changes nothing. Any time, a callback
+        included.
 
         Args:
             asset_ids: Token ids for the market channel.
@@ -183,21 +192,24 @@ class Subscriber:
 
     @property
     def books(self) -> Mapping[str, LiveBook]:
-        """The book of each subscribed asset, from the start on; not valid until its snapshot came.
-
-        A view of the moment it is read: after subscribe() read it anew.
+        """The book of each subscribed asset, from the start on; not valid until its
+        snapshot came.
         """
-        return MappingProxyType(self._books)
+        return LiveMapping(lambda: self._books)
 
     @property
     def orders(self) -> Mapping[str, Order]:
-        """One's own orders that this run told, the latest of each, by id. At least the last 10 000."""
-        return Latest(self._account().orders)
+        """One's own orders that this run told, the latest of each, by id. At least the last
+        10 000.
+        """
+        return LiveMapping(lambda: self._account().orders)
 
     @property
     def trades(self) -> Mapping[str, Trade]:
-        """One's own trades that this run told, the latest of each, by id. At least the last 10 000."""
-        return Latest(self._account().trades)
+        """One's own trades that this run told, the latest of each, by id. At least the last
+        10 000.
+        """
+        return LiveMapping(lambda: self._account().trades)
 
     @property
     def state(self) -> State:
@@ -209,7 +221,8 @@ class Subscriber:
     def healthy(self) -> bool:
         """True while every channel is connected and no subscribed book is stale.
 
-        A book whose first snapshot has not come is not stale: wait_ready() waits for it, `book.valid` tells.
+        A book whose first snapshot has not come is not stale: wait_ready() waits for it,
+        `book.valid` tells.
         """
         return self.state is State.LIVE
 
@@ -245,12 +258,13 @@ class Subscriber:
     def stop(self, timeout: float = 5.0) -> bool:
         """Close the connections and end the threads. Idempotent, from any thread or signal handler.
 
-        What waits for callbacks is discarded; the last thing told is Disconnected("stopped"), for each
-        connection that was open or about to be tried again. What waits in events() may still be read. From
-        a callback it only asks, and returns False.
+        What waits for callbacks is discarded; the last thing told is Disconnected("stopped"), for
+        each connection that was open or about to be tried again. What waits in events() may still
+        be read. From a callback it only asks, and returns False.
 
         Args:
-            timeout: Seconds to wait for the threads. What may hold them up is a callback that does not
+            timeout: Seconds to wait for the threads. What may hold them up is a callback that does
+            not
                 return, and the system's name look-up, which cannot be interrupted.
 
         Returns:
@@ -268,7 +282,8 @@ class Subscriber:
             timeout: In seconds; None is no limit.
 
         Returns:
-            True when it stopped, or never was started; False when the timeout passed first. A restart,
+            True when it stopped, or never was started; False when the timeout passed first. A
+            restart,
             in a callback or elsewhere, is waited through.
 
         Raises:
@@ -292,8 +307,10 @@ class Subscriber:
     def run(self) -> None:
         """Start, wait, stop: the whole life of a script.
 
-        Returns after Ctrl-C, SIGTERM or stop(), at the latest 5 s later, even when a callback does not return
-        (one WARNING names it). In the main thread it handles SIGINT and SIGTERM and restores the former
+        Returns after Ctrl-C, SIGTERM or stop(), at the latest 5 s later, even when a callback does
+        not return
+        (one WARNING names it). In the main thread it handles SIGINT and SIGTERM and restores the
+        former
         handlers; a second Ctrl-C raises KeyboardInterrupt.
 
         Raises:
@@ -406,10 +423,15 @@ class Subscriber:
         return BookUpdateRegistrar(self, "book_update")
 
     def remove_callback(self, callback: Callback) -> bool:
-        """Forget every registration of the callback, compared with `==`; False when there was none."""
+        """Forget every registration of the callback, compared with `==`; False when there
+        was none.
+        """
         return self._callbacks.remove(callback)
 
     # Pulling events.
+
+    @overload
+    def events(self, *, timeout: float | None = None) -> EventStream[Event]: ...
 
     @overload
     def events(self, *events: type[E], timeout: float | None = None) -> EventStream[E]: ...
@@ -425,11 +447,13 @@ class Subscriber:
         """Iterate over events on the caller's own thread, from this call on.
 
         Args:
-            events: Event classes, or their names ("book", "on_book"); none is all, lifecycle included.
+            events: Event classes, or their names ("book", "on_book"); none is all, lifecycle
+                included.
             timeout: Seconds without an event after which it ends; None is no limit.
 
         Returns:
-            An iterator with a queue of its own (see `Options.queue_limit`); close it, or forget it. It ends
+            An iterator with a queue of its own (see `Options.queue_limit`); close it, or forget it.
+            It ends
             with the run: with the present one, or the next when none was started yet.
 
         Raises:
@@ -468,7 +492,8 @@ class Subscriber:
         timeout: float,
         where: Callable[..., bool] | None = None,
     ) -> Event:
-        """The next such event for which `where(event)` is true; `where` runs on the caller's thread.
+        """The next such event for which `where(event)` is true; `where` runs on the caller's
+        thread.
 
         Raises:
             TimeoutError: none came within `timeout` seconds, or the subscriber stopped.
@@ -512,7 +537,7 @@ class Subscriber:
         """Take over what is wanted; called under the lock (or by the constructor)."""
         self._subscriptions = subscriptions
         wanted = subscriptions.asset_ids
-        added = {id_: BookCore(id_) for id_ in wanted - self._cores.keys()}
+        added = {id_: BookCore(id_) for id_ in sorted(wanted - self._cores.keys())}
         self._cores = {id_: c for id_, c in {**self._cores, **added}.items() if id_ in wanted}
         for id_ in self._books.keys() - wanted:
             self._books[id_].leave()
@@ -584,7 +609,9 @@ class Subscriber:
         return self._run is None or self._run.is_wanted(event)
 
     def _wait_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        """Wait for something that this subscriber's threads bring about. For the testing package."""
+        """Wait for something that this subscriber's threads bring about. For the testing
+        package.
+        """
         if self._run is None:
             return predicate()
         return self._run.progress.wait_until(predicate, timeout)
@@ -642,7 +669,9 @@ class Subscriber:
             received.append(number)
             self._request_stop()
 
-        former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        former = {
+            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield lambda: bool(received)
         finally:
@@ -679,5 +708,6 @@ def _not_ready(missing: list[str], run: Run, timeout: float) -> str:
     sentence = f"not ready within {timeout:g} s: missing {listed}"
     if run.last_connection_error:
         sentence += f"; last connection error: {run.last_connection_error}"
-    short = [m for m in missing if m.startswith("the book") and len(m) < _SHORTEST_SURE_NAME]
-    return sentence + ("; token ids have about 77 digits" if short else "")
+    is_short = any(m.startswith("the book") and len(m) < _SHORTEST_SURE_NAME for m in missing)
+    is_connected = not any(m.endswith("channel") for m in missing)
+    return sentence + ("; token ids have about 77 digits" if is_short and is_connected else "")

@@ -1,6 +1,8 @@
-"""Time to recovery for each way to lose the line, with what was told. A command, not a test: `make recovery`.
+"""Time to recovery for each way to lose the line, with what was told. A command, not a test: `make
+recovery`.
 
-Heartbeat and pong timeout are a tenth of the defaults (1 s and 2 s), the connect timeout too; everything
+Heartbeat and pong timeout are a tenth of the defaults (1 s and 2 s), the connect timeout too;
+everything
 else is as a user gets it. The clock runs from the fault to the book being live again.
 """
 

@@ -1,4 +1,6 @@
-"""Time that stop() takes at each moment of a subscriber's life, and what it leaves. A command: `make stop-times`."""
+"""Time that stop() takes at each moment of a subscriber's life, and what it leaves. A command:
+`make stop-times`.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +147,9 @@ def main() -> None:
         with _server(tls) as server:
             times = [1000 * measure(server) for _ in range(ROUNDS)]
         median, most = statistics.median(times), max(times)
-        print(f"{name:28} median {median:7.2f} ms, most {most:7.2f} ms, left: {_left()}", flush=True)
+        print(
+            f"{name:28} median {median:7.2f} ms, most {most:7.2f} ms, left: {_left()}", flush=True
+        )
     with _server() as server:
         before, start = _descriptors(), time.perf_counter()
         for _ in range(CYCLES):

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws import account as account_module
-from polymarket_ws.account import Account, Latest
+from polymarket_ws.account import Account
 from polymarket_ws.events import Book, Order, Side, Trade
+from polymarket_ws.live_mapping import LiveMapping
 
 MARKET = "0x" + "a" * 64
 
@@ -56,7 +57,7 @@ def test_an_order_is_told_each_time_and_its_latest_is_kept() -> None:
     news = [account.apply(event) for event in events]
 
     assert [True, True, True] == news
-    assert {"0x1": events[-1]} == dict(Latest(account.orders))
+    assert {"0x1": events[-1]} == dict(LiveMapping(lambda: account.orders))
 
 
 def test_a_trade_is_told_once_for_each_status() -> None:
@@ -158,7 +159,7 @@ def test_no_status_is_told_twice(told: list[tuple[str, str]]) -> None:
 def test_the_view_is_a_read_only_mapping() -> None:
     """It shows what is there now, and has no way to change it."""
     account = Account()
-    view = Latest(account.orders)
+    view = LiveMapping(lambda: account.orders)
     account.apply(order("0x1"))
 
     assert order("0x1") == view["0x1"]
@@ -168,7 +169,7 @@ def test_the_view_is_a_read_only_mapping() -> None:
         "0x1" in view,
         view.get("0x2"),
     )
-    assert "<1 latest>" == repr(view)
+    assert repr({"0x1": order("0x1")}) == repr(view)
     with pytest.raises(KeyError):
         view["0x2"]
     with pytest.raises(TypeError):
@@ -179,7 +180,7 @@ def test_the_view_is_a_read_only_mapping() -> None:
 def test_iterating_is_safe_while_orders_come_and_go() -> None:
     """A loop over values or items goes over a copy; what was dropped meanwhile is still in it."""
     account = Account()
-    view = Latest(account.orders)
+    view = LiveMapping(lambda: account.orders)
     account.apply(order("a", status="MATCHED"))
     account.apply(order("b", status="MATCHED"))
     seen: list[list[str]] = [[], [], []]
@@ -205,7 +206,7 @@ def test_a_known_order_never_vanishes_for_a_moment() -> None:
             raise AssertionError("taken out")
 
     account = Account(orders=Watched())
-    view = Latest(account.orders)
+    view = LiveMapping(lambda: account.orders)
     account.apply(order("a"))
     missing: list[str] = []
     done = threading.Event()

@@ -1,4 +1,6 @@
-"""The live capture of frames/market_capture.jsonl, over real sockets, against an independent replay."""
+"""The live capture of frames/market_capture.jsonl, over real sockets, against an independent
+replay.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorder import Recorder
 
 from polymarket_ws import Book, LastTradePrice, LiveBook, PriceChange, Subscriber
 from polymarket_ws.testing import FakeServer
-
-from recorder import Recorder
 
 KINDS = {"book": Book, "price_change": PriceChange, "last_trade_price": LastTradePrice}
 
@@ -57,7 +58,9 @@ def _wire_top(book: LiveBook) -> tuple[Decimal, Decimal]:
 def test_the_capture_reaches_callbacks_in_order_and_the_books_follow(
     frames_dir: Path, tls: bool
 ) -> None:
-    """All 60 frames arrive in order; after each the books equal a replay, and their tops the wire's."""
+    """All 60 frames arrive in order; after each the books equal a replay, and their tops the
+    wire's.
+    """
     lines = (frames_dir / "market_capture.jsonl").read_text().splitlines()
     asset_ids = [book["asset_id"] for book in json.loads(lines[0])]
     replay, told = Replay(), Recorder()
@@ -85,7 +88,9 @@ def test_the_capture_reaches_callbacks_in_order_and_the_books_follow(
 
 @pytest.mark.parametrize("channel", ["market", "user"])
 def test_no_recorded_frame_escapes_as_an_exception(frames_dir: Path, channel: str) -> None:
-    """Every recorded line of a channel goes through a running subscriber; each gives an event or is told."""
+    """Every recorded line of a channel goes through a running subscriber; each gives an event or is
+    told.
+    """
     from polymarket_ws import Credentials
 
     told, errors, frames = Recorder(), Recorder(), Recorder()

@@ -77,7 +77,9 @@ LOSSES: dict[str, tuple[Callable[[FakeServer], object], str, int | None]] = {
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_lost_line_is_told_and_healed(server: FakeServer, name: str) -> None:
-    """After each kind of loss: Disconnected with its reason, a new connection, a live book, later data."""
+    """After each kind of loss: Disconnected with its reason, a new connection, a live book, later
+    data.
+    """
     lose, reason, code = LOSSES[name]
     with Line(server, heartbeat_interval=0.1, pong_timeout=1.0) as line:
         line.wait_ready()
@@ -99,7 +101,9 @@ def test_a_lost_line_is_told_and_healed(server: FakeServer, name: str) -> None:
 
 
 def test_books_are_stale_before_the_loss_is_told(server: FakeServer) -> None:
-    """In on_disconnect the book is stale already, by "disconnect"; in on_book_update it tells so too."""
+    """In on_disconnect the book is stale already, by "disconnect"; in on_book_update it tells so
+    too.
+    """
     seen, updates = Recorder(), Recorder()
     with Line(server, backoff_base=600, backoff_cap=600) as line:
         line.wait_ready()
@@ -146,7 +150,9 @@ def test_a_failed_attempt_is_told_and_followed_by_another(server: FakeServer, na
 
 
 def test_retry_after_is_honoured() -> None:
-    """A 429 with Retry-After delays the next attempt by at least that, whatever the backoff says."""
+    """A 429 with Retry-After delays the next attempt by at least that, whatever the backoff
+    says.
+    """
     with FakeServer() as server:
         server.faults.reject(429, {"Retry-After": "1"})
         with Line(server) as line:
@@ -158,7 +164,9 @@ def test_retry_after_is_honoured() -> None:
 
 
 def test_a_server_that_refuses_tcp_is_tried_until_it_listens() -> None:
-    """While nothing listens each attempt is told as refused; when it listens again the book comes back."""
+    """While nothing listens each attempt is told as refused; when it listens again the book comes
+    back.
+    """
     with FakeServer() as server:
         server.add_book(make_book("1"))
         with Line(server) as line:
@@ -185,7 +193,9 @@ def test_a_silent_proxy_ends_at_the_deadline(server: FakeServer) -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_client_is_fatal(status: int) -> None:
-    """HTTP 401 and 403 end the run: wait() and wait_ready() raise AuthenticationError, the state is FAILED."""
+    """HTTP 401 and 403 end the run: wait() and wait_ready() raise AuthenticationError, the state is
+    FAILED.
+    """
     with FakeServer() as server:
         server.faults.reject(status, times=None)
         with Line(server) as line:
@@ -201,7 +211,9 @@ def test_a_refused_client_is_fatal(status: int) -> None:
 
 
 def test_a_wrong_path_is_fatal_at_first_and_retried_later() -> None:
-    """HTTP 404 is a wrong URL at the first attempt, and a server's mishap once the URL has worked."""
+    """HTTP 404 is a wrong URL at the first attempt, and a server's mishap once the URL has
+    worked.
+    """
     with FakeServer() as server:
         server.add_book(make_book("1"))
         with Line(server) as line:
@@ -238,7 +250,9 @@ def test_max_attempts_ends_the_run() -> None:
 
 
 def test_credentials_refused_three_times_are_fatal() -> None:
-    """A server that resets right after the credentials is retried twice, then AuthenticationError says why."""
+    """A server that resets right after the credentials is retried twice, then AuthenticationError
+    says why.
+    """
     with FakeServer() as server:
         server.faults.bad_credentials(times=100)
         sub = Subscriber(credentials=KEYS, options=server.options(**QUICK))
@@ -269,7 +283,9 @@ def test_a_fatal_user_channel_ends_the_market_channel_too() -> None:
 
 
 def test_the_whole_wanted_set_is_sent_again() -> None:
-    """After a reconnect the first text names every asset wanted by then, changes made meanwhile included."""
+    """After a reconnect the first text names every asset wanted by then, changes made meanwhile
+    included.
+    """
     with FakeServer() as server:
         for asset_id in "123":
             server.add_book(make_book(asset_id))
@@ -289,7 +305,9 @@ def test_the_whole_wanted_set_is_sent_again() -> None:
 
 
 def test_heartbeats_go_on_while_a_callback_blocks(server: FakeServer) -> None:
-    """A callback that blocks for 60 PING intervals costs no heartbeat, and the books stay current."""
+    """A callback that blocks for 60 PING intervals costs no heartbeat, and the books stay
+    current.
+    """
     gate, entered = threading.Event(), threading.Event()
 
     def block(_: object) -> None:

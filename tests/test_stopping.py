@@ -88,7 +88,9 @@ def test_queued_events_are_discarded(server: FakeServer) -> None:
 
 
 def test_stop_from_a_callback_asks_and_returns_false(server: FakeServer) -> None:
-    """In a callback stop() returns False at once; the run ends, and no further callback is called."""
+    """In a callback stop() returns False at once; the run ends, and no further callback is
+    called.
+    """
     answers, later = Recorder(), Recorder()
     sub = Subscriber(["1"], options=server.options())
     sub.on_book(lambda _: answers(sub.stop()))
@@ -102,7 +104,9 @@ def test_stop_from_a_callback_asks_and_returns_false(server: FakeServer) -> None
 
 
 def test_stop_and_start_in_a_callback_begin_a_new_run(server: FakeServer) -> None:
-    """stop() then start() inside a callback: the book becomes live again, called from the new run's thread."""
+    """stop() then start() inside a callback: the book becomes live again, called from the new run's
+    thread.
+    """
     threads = Recorder()
     sub = Subscriber(["1"], options=server.options())
 
@@ -204,7 +208,9 @@ def test_stop_under_a_flood(tls: bool) -> None:
 
 
 def test_a_thousand_cycles_leave_nothing(server: FakeServer) -> None:
-    """1 000 times start and stop, at whatever moment, leave no thread, and the fixture finds no descriptor."""
+    """1 000 times start and stop, at whatever moment, leave no thread, and the fixture finds no
+    descriptor.
+    """
     for number in range(1000):
         sub = Subscriber(["1"], options=server.options())
         sub.start()
@@ -217,7 +223,9 @@ def test_a_thousand_cycles_leave_nothing(server: FakeServer) -> None:
 
 
 def test_many_threads_may_start_and_stop_one_subscriber(server: FakeServer) -> None:
-    """Eight threads that start and stop the same Subscriber at random leave it stoppable and clean."""
+    """Eight threads that start and stop the same Subscriber at random leave it stoppable
+    and clean.
+    """
     sub = Subscriber(["1"], options=server.options())
     failures = Recorder()
 
@@ -242,7 +250,9 @@ def test_many_threads_may_start_and_stop_one_subscriber(server: FakeServer) -> N
 
 
 def test_waiting_members_refuse_to_wait_in_a_callback(server: FakeServer) -> None:
-    """wait, wait_ready, run, events and wait_for raise RuntimeError in a callback instead of deadlocking."""
+    """wait, wait_ready, run, events and wait_for raise RuntimeError in a callback instead of
+    deadlocking.
+    """
     errors = Recorder()
     sub = Subscriber(["1"], options=server.options())
 
@@ -296,7 +306,9 @@ def test_run_ends_by_a_signal(server: FakeServer, number: signal.Signals) -> Non
 
 
 def test_a_second_signal_interrupts_a_callback_that_does_not_return(server: FakeServer) -> None:
-    """With a callback that hangs, Ctrl-C waits for it, and a second Ctrl-C raises KeyboardInterrupt."""
+    """With a callback that hangs, Ctrl-C waits for it, and a second Ctrl-C raises
+    KeyboardInterrupt.
+    """
     body = """
         import threading
         sub.on_book(lambda b: (print("hanging"), threading.Event().wait()))
@@ -347,7 +359,9 @@ def test_sys_exit_in_a_callback_stops(server: FakeServer) -> None:
 
 
 def test_nothing_happens_at_import_or_construction() -> None:
-    """Importing and constructing start no thread, open no socket and read no environment variable of ours."""
+    """Importing and constructing start no thread, open no socket and read no environment variable
+    of ours.
+    """
     code = textwrap.dedent("""
         import os, threading
         before = len(os.listdir("/proc/self/fd"))

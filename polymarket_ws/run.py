@@ -133,8 +133,8 @@ class Run:
         """Ask all threads to end. Takes no lock, waits for nothing."""
         self.over_since = self.over_since or time.monotonic()
         self.stop_requested = True
+        self.dispatcher.abandon()  # first: no callback is to hear of books that stopping makes stale
         self._stop_shards("stopped")
-        self.dispatcher.abandon()
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads to end; True when they have."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import traceback
 from collections.abc import Callable
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
@@ -145,9 +146,13 @@ class Attempt:
 
     def _encrypt(self, sock: socket.socket) -> ssl.SSLSocket:
         self._enter("tls")
-        encrypted = self._ssl_context().wrap_socket(
-            sock, server_hostname=self._host, do_handshake_on_connect=False
-        )
+        try:
+            encrypted = self._ssl_context().wrap_socket(
+                sock, server_hostname=self._host, do_handshake_on_connect=False
+            )
+        except OSError as error:
+            _close_half_made(error)
+            raise
         self._lifeline.register(encrypted)
         with self._lifeline.limit(encrypted):
             encrypted.do_handshake()
@@ -180,6 +185,18 @@ class Attempt:
         if isinstance(error, OSError):
             return lost(error)
         return ConnectionLost("protocol_error", _detail(error))
+
+
+def _close_half_made(error: OSError) -> None:
+    """Close what wrap_socket had begun when it found the peer gone.
+
+    It has moved the descriptor into an SSLSocket by then, which only its own frame, kept by the
+    traceback, still holds (CPython 3.11, `SSLSocket._create`).
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        half_made = frame.f_locals.get("self")
+        if isinstance(half_made, ssl.SSLSocket):
+            half_made.close()
 
 
 def _detail(error: Exception) -> str:

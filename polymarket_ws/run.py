@@ -94,8 +94,8 @@ class Run:
 
     def start(self, former: Run | None) -> None:
         """Start the callback thread; the shards' follow when something is wanted of them."""
-        self._started_at = time.monotonic()
         self.dispatcher.start(former.dispatcher if former is not None else None)
+        self._started_at = time.monotonic()  # from here on there is something to stop
 
     def want(self, subscriptions: Subscriptions, cores: Mapping[str, BookCore]) -> None:
         """Subscribe to exactly this; starts a channel's shard when it is first needed."""
@@ -133,7 +133,7 @@ class Run:
         """Ask all threads to end. Takes no lock, waits for nothing."""
         self.over_since = self.over_since or time.monotonic()
         self.stop_requested = True
-        self.dispatcher.abandon()  # first: no callback is to hear of books that stopping makes stale
+        self.dispatcher.abandon()  # first: no callback shall hear of books gone stale by it
         self._stop_shards("stopped")
 
     def join(self, timeout: float) -> bool:
@@ -213,6 +213,7 @@ class Run:
             reconnects=sum(max(0, c.generation - 1) for c in connections),
             callback_errors=self.dispatcher.callback_errors,
             dropped=queue.dropped,
+            stream_dropped=self.streams.dropped,
             coalesced=queue.coalesced,
             queue_depth=len(queue),
             queue_high_water=queue.high_water,

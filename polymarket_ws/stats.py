@@ -64,6 +64,8 @@ class Stats:
     callback_errors: int
     dropped: int
     """Market-data events dropped because `queue_limit` were waiting."""
+    stream_dropped: int
+    """Market-data events dropped by events() iterators that were read too slowly."""
     coalesced: int
     """Connect and disconnect events dropped because many of one connection were waiting."""
     queue_depth: int

@@ -335,6 +335,7 @@ def read_stats(sub: Subscriber) -> None:
         + stats.reconnects
         + stats.callback_errors
         + stats.dropped
+        + stats.stream_dropped
         + stats.coalesced
         + stats.queue_depth
         + stats.queue_high_water

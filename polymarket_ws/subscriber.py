@@ -551,12 +551,12 @@ class Subscriber:
     def _begin(self, run: Run, former: Run | None) -> None:
         """Make a run the present one and start it; called under the lock."""
         self._run = run
-        _started.add(self)
         _register_exit()
         if former is not None:
             self._renew_cores()
         try:
             run.start(former)
+            _started.add(self)
             run.want(self._subscriptions, self._cores)
         except (OSError, RuntimeError):  # no thread or descriptor is to be had
             run.request_stop()

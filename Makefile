@@ -9,7 +9,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage recovery stop-times build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage recovery stop-times proofs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -59,6 +59,10 @@ recovery: .venv/test.stamp  ## time to recovery from each fault, and what was to
 
 stop-times: .venv/test.stamp  ## time that stop() takes at each moment, and what it leaves
 	@$(SUITE) .venv/bin/python tests/stop_times.py
+
+proofs: .venv/test.stamp  ## what verification by hash notices, and never takes for wrong (minutes)
+	@$(SUITE) .venv/bin/python tests/hash_proof.py quiet 100000
+	@$(SUITE) .venv/bin/python tests/hash_proof.py deleted 200
 
 build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty environment
 	@rm -rf build dist .venv-wheel

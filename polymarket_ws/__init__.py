@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .books import LiveBook, Top
 from .credentials import Credentials
 from .errors import PolymarketWsError
 from .events import (
@@ -12,6 +11,7 @@ from .events import (
     Disconnected,
     Event,
     Frame,
+    Gap,
     LastTradePrice,
     Level,
     LevelChange,
@@ -20,12 +20,14 @@ from .events import (
     NewMarket,
     Order,
     PriceChange,
+    Resync,
     Side,
     State,
     TickSizeChange,
     Trade,
     Unknown,
 )
+from .live_book import LiveBook, Top
 from .options import Options
 from .subscriber import Subscriber, running
 
@@ -39,6 +41,7 @@ __all__ = [
     "Disconnected",
     "Event",
     "Frame",
+    "Gap",
     "LastTradePrice",
     "Level",
     "LevelChange",
@@ -50,6 +53,7 @@ __all__ = [
     "Order",
     "PolymarketWsError",
     "PriceChange",
+    "Resync",
     "Side",
     "State",
     "Subscriber",

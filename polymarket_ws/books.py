@@ -6,18 +6,25 @@ import logging
 import threading
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from .agenda import Agenda
 from .events import Book, Level
+from .integrity import Claim, HashProof, Levels, book_head, looks_real
 
 logger = logging.getLogger(__name__)
 
 NO_SNAPSHOT = "no_snapshot"
 HELD_LIMIT = 4096  # changes kept for one awaited snapshot: some seconds of the busiest market
+CHECK_SECONDS = 0.1  # between two checks of one asset's hash, unless something has to know now
+NEAR_LEVELS = 5  # of each side: what a trade through several levels usually reaches
+FAILURES, FAILING_SECONDS = 20, 1.0  # checks failed in a row, and the pause between more of them
+DOUBT_SECONDS = 2.0  # that a mismatch may last before evidence is asked for: prints explain many
+RECIPE_ASSETS = 5  # that have to fail, and be most of all, before the recipe is given up
 _INTERNED_LIMIT = 65_536  # prices on the finest known grid (0.0001) are 10 000
 
 
@@ -54,26 +61,10 @@ class Snapshot(NamedTuple):
     last_trade_price: str | None
 
 
-@frozen
-class Top:
-    """The best of both sides of one book at one moment."""
-
-    bid: Level | None
-    """Best bid; None when there is none."""
-    ask: Level | None
-    """Best ask; None when there is none."""
-    timestamp_ms: int
-    """The server's time of the last change, in ms since 1970; 0 before the first snapshot."""
-    valid: bool
-    """True while the book is live: fed by an open connection, with its snapshot received."""
-    integrity: str
-    """"unverified", or "mismatch" while the best prices differ from what the server last said."""
-
-
 _prices: dict[str, Decimal] = {}
 
 
-def _price(text: str) -> Decimal:
+def price_of(text: str) -> Decimal:
     """The price as a number, interned: on its grid few texts make up most of a stream."""
     try:
         return _prices[text]
@@ -94,11 +85,11 @@ class _Side:
     __slots__ = ("levels", "prices")
 
     def __init__(self, levels: Iterable[tuple[str, str]] = ()) -> None:
-        self.levels = {_price(p): (p, s) for p, s in levels if not _is_zero(s)}
+        self.levels = {price_of(p): (p, s) for p, s in levels if not _is_zero(s)}
         self.prices = sorted(self.levels)
 
     def set(self, price: str, size: str) -> None:
-        number = _price(price)
+        number = price_of(price)
         if _is_zero(size):
             if self.levels.pop(number, None):
                 del self.prices[bisect_left(self.prices, number)]
@@ -109,6 +100,41 @@ class _Side:
 
     def best(self, index: int) -> tuple[str, str] | None:
         return self.levels[self.prices[index]] if self.prices else None
+
+    def ascending(self) -> Levels:
+        return [self.levels[price] for price in self.prices]
+
+    def descending(self) -> Levels:
+        return [self.levels[price] for price in reversed(self.prices)]
+
+    def equals(self, other: _Side) -> bool:
+        """By value: the same size may be written in several ways."""
+        ours, theirs = self.levels, other.levels
+        return ours == theirs or (
+            ours.keys() == theirs.keys()
+            and all(Decimal(ours[p][1]) == Decimal(theirs[p][1]) for p in ours)
+        )
+
+
+class _Sides(NamedTuple):
+    """Both sides of one book."""
+
+    bids: _Side
+    asks: _Side
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> _Sides:
+        return cls(_Side(snapshot.bids), _Side(snapshot.asks))
+
+    def set(self, change: Change) -> None:
+        (self.bids if change.is_bid else self.asks).set(change.price, change.size)
+
+    def equals(self, other: _Sides) -> bool:
+        return self.bids.equals(other.bids) and self.asks.equals(other.asks)
+
+    def claim(self, head: str, timestamp_ms: int, hash: str) -> Claim:
+        bids, asks = self.bids.ascending(), self.asks.descending()
+        return Claim.of(head, str(timestamp_ms), bids, asks, hash)
 
 
 class _Published(NamedTuple):
@@ -138,11 +164,18 @@ class BookCore:
     lock: threading.Lock = field(factory=threading.Lock)
     """Guards the sides with their hash, and `published`, while they change; held for one message,
     never while anything else is called. The fields above are each one value, replaced whole."""
-    _bids: _Side = field(factory=_Side)
-    _asks: _Side = field(factory=_Side)
+    proof: HashProof = field(factory=HashProof)
+    """Used by the writer alone."""
+    top_differs: bool = False
+    """Whether the best prices are not those that the server last told."""
+    checked_at: float = float("-inf")
+    """Monotonic seconds of the last check of a hash."""
+    _verdict: str = "unverified"
+    _sides: _Sides = field(factory=lambda: _Sides(_Side(), _Side()))
     _hash: str | None = None
     _snapshot_ms: int = 0
     _awaited: bool = False
+    _questioned: bool = False
     _final_reason: str | None = None
     _held: deque[tuple[int, Change]] = field(factory=deque)
 
@@ -150,41 +183,148 @@ class BookCore:
     def valid(self) -> bool:
         return self.published.stale_reason is None
 
+    @property
+    def integrity(self) -> str:
+        return self.published.integrity
+
+    @property
+    def mismatch_reason(self) -> str:
+        """What a Gap is to say of the present mismatch."""
+        return "top_mismatch" if self.top_differs else "hash_mismatch"
+
     def await_snapshot(self) -> None:
         """A subscription was sent: until its snapshot comes, changes are held."""
-        self._awaited = True
+        self._awaited, self._questioned = True, False
         self._held.clear()
 
-    def replace(self, snapshot: Snapshot) -> None:
+    def question(self) -> None:
+        """Evidence was asked for: until it comes, changes are held too."""
+        self.await_snapshot()
+        self._questioned = True
+
+    def replace(
+        self, snapshot: Snapshot, sides: _Sides | None = None, verdict: str = "unverified"
+    ) -> None:
         """Take a whole book, then the held changes that it does not contain yet.
 
         Only a snapshot that answers a subscription carries tick_size (PROTOCOL 1.3). A refresh may
         overtake that answer; what is held then stays held, since the answer may be the older one.
+
+        Args:
+            sides: The snapshot's, if they are read already.
+            verdict: How the check of the snapshot's own hash ended.
         """
+        sides = sides or _Sides.of(snapshot)
         with self.lock:
             self.market = snapshot.market
-            self._bids, self._asks = _Side(snapshot.bids), _Side(snapshot.asks)
+            self._sides = sides
             self._hash, self._snapshot_ms = snapshot.hash, snapshot.timestamp_ms
             if snapshot.tick_size:
                 self.tick_size = Decimal(snapshot.tick_size)
             if snapshot.last_trade_price:
                 self.last_trade_price = Decimal(snapshot.last_trade_price)
-            timestamp_ms = self._replay(snapshot)
+            newer = self._newer_held(snapshot)
+            for _, change in newer:
+                self._set(change)
             if snapshot.tick_size:
-                self._awaited = False
-                self._held.clear()
-            self._publish(timestamp_ms, "unverified")
+                self.release()
+            self.top_differs, self._verdict = False, verdict
+            self._publish(newer[-1][0] if newer else snapshot.timestamp_ms)
 
-    def _replay(self, snapshot: Snapshot) -> int:
+    def _newer_held(self, snapshot: Snapshot) -> list[tuple[int, Change]]:
+        """The held changes that the snapshot does not contain."""
         held = list(self._held)
         marks = [i for i, (_, c) in enumerate(held) if c.hash and c.hash == snapshot.hash]
         if marks:
-            newer = held[marks[-1] + 1 :]
-        else:
-            newer = [item for item in held if item[0] >= snapshot.timestamp_ms]
+            return held[marks[-1] + 1 :]
+        return [item for item in held if item[0] >= snapshot.timestamp_ms]
+
+    def release(self) -> None:
+        """No snapshot is awaited any more."""
+        self._awaited = self._questioned = False
+        self._held.clear()
+
+    def contradicts(self, snapshot: Snapshot, sides: _Sides) -> bool:
+        """Whether a refresh proves the live book wrong: no change lies between, levels differ."""
+        return (
+            self.valid
+            and not snapshot.tick_size
+            and snapshot.timestamp_ms >= self.published.timestamp_ms
+            and not self._sides.equals(sides)
+        )
+
+    def is_at(self, snapshot: Snapshot) -> bool:
+        """Whether the newest change is the snapshot's."""
+        return (self._hash, self.published.timestamp_ms) == (snapshot.hash, snapshot.timestamp_ms)
+
+    def repeats(self, snapshot: Snapshot, sides: _Sides) -> bool:
+        """Whether it is the book as it stands, to the letter."""
+        ours = self._sides
+        return (
+            self.is_at(snapshot)
+            and ours.bids.levels == sides.bids.levels
+            and ours.asks.levels == sides.asks.levels
+        )
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether changes are held for a snapshot."""
+        return self._awaited
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the snapshot that answers a subscription is still to come."""
+        return self._awaited and not self._questioned
+
+    @property
+    def is_questioned(self) -> bool:
+        """Whether evidence was asked for and has not come."""
+        return self._questioned
+
+    def compare(self, snapshot: Snapshot) -> str:
+        """What a snapshot of another connection says: "equal", "different" or, if one of both
+        knows changes that the other does not, "unclear". The held changes bridge the two.
+        """
+        sides, timestamp_ms = self._expected(snapshot)
+        if timestamp_ms != self.published.timestamp_ms:
+            return "unclear"
+        return "equal" if self._sides.equals(sides) else "different"
+
+    def differs_from(self, snapshot: Snapshot) -> bool:
+        """Whether its levels, with the held changes, are others than ours, whoever is ahead."""
+        return not self._sides.equals(self._expected(snapshot)[0])
+
+    def _expected(self, snapshot: Snapshot) -> tuple[_Sides, int]:
+        sides, newer = _Sides.of(snapshot), self._newer_held(snapshot)
         for _, change in newer:
-            self._set(change)
-        return newer[-1][0] if newer else snapshot.timestamp_ms
+            sides.set(change)
+        return sides, newer[-1][0] if newer else snapshot.timestamp_ms
+
+    def claim(self) -> Claim | None:
+        """The book as it stands with the hash of its newest change; None if that is no hash."""
+        if self._hash is None or not looks_real(self._hash):
+            return None
+        head = book_head(self.market, self.asset_id)
+        return self._sides.claim(head, self.published.timestamp_ms, self._hash)
+
+    def near_prices(self) -> Iterator[str]:
+        """The best prices of both sides, which a trade reaches first."""
+        for side, best in zip(
+            self._sides, (slice(-NEAR_LEVELS, None), slice(NEAR_LEVELS)), strict=True
+        ):
+            for price in side.prices[best]:
+                yield side.levels[price][0]
+
+    def judge(self, verdict: str) -> bool:
+        """Take how the last check of a hash ended; whether the integrity is another now."""
+        before = self.published.integrity
+        with self.lock:
+            self._verdict = verdict
+            self.published = self.published._replace(integrity=self._integrity())
+        return before != self.published.integrity
+
+    def _integrity(self) -> str:
+        return "mismatch" if self.top_differs else self._verdict
 
     def hold(self, timestamp_ms: int, changes: Iterable[Change]) -> int:
         """Keep changes for the awaited snapshot; returns how many had to be given up.
@@ -196,8 +336,7 @@ class BookCore:
         self._held.extend((timestamp_ms, change) for change in changes)
         surplus = max(0, len(self._held) - HELD_LIMIT)
         if surplus and self.valid:
-            self._awaited = False
-            self._held.clear()
+            self.release()
             return 0
         for _ in range(surplus):
             self._held.popleft()
@@ -210,10 +349,9 @@ class BookCore:
         with self.lock:
             for change in changes:
                 self._set(change)
-            integrity = self.published.integrity
             if verify_top:
-                integrity = "unverified" if self._agrees(changes[-1]) else "mismatch"
-            self._publish(timestamp_ms, integrity)
+                self.top_differs = not self._agrees(changes[-1])
+            self._publish(timestamp_ms)
         return True
 
     def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:
@@ -230,8 +368,9 @@ class BookCore:
     def levels(self, depth: int | None) -> Book:
         """A consistent copy of both sides, best first."""
         with self.lock:
-            bids = [self._bids.levels[p] for p in reversed(self._bids.prices[-(depth or 0) :])]
-            asks = [self._asks.levels[p] for p in self._asks.prices[:depth]]
+            bid_side, ask_side = self._sides
+            bids = [bid_side.levels[p] for p in reversed(bid_side.prices[-(depth or 0) :])]
+            asks = [ask_side.levels[p] for p in ask_side.prices[:depth]]
             shown, market, hash_ = self.published, self.market, self._hash
             tick_size, last_trade_price = self.tick_size, self.last_trade_price
         return Book(
@@ -239,24 +378,26 @@ class BookCore:
             asset_id=self.asset_id,
             timestamp_ms=shown.timestamp_ms,
             hash=hash_,
-            bids=tuple(_level(text) for text in bids),
-            asks=tuple(_level(text) for text in asks),
+            bids=tuple(level_of(text) for text in bids),
+            asks=tuple(level_of(text) for text in asks),
             tick_size=tick_size,
             last_trade_price=last_trade_price,
         )
 
     def _set(self, change: Change) -> None:
-        (self._bids if change.is_bid else self._asks).set(change.price, change.size)
+        self._sides.set(change)
         self._hash = change.hash
+        self.proof.touch(change.price)
 
     def _agrees(self, change: Change) -> bool:
-        return _same_price(self._bids.best(-1), change.best_bid, "0") and _same_price(
-            self._asks.best(0), change.best_ask, "1"
+        bids, asks = self._sides
+        return _same_price(bids.best(-1), change.best_bid, "0") and _same_price(
+            asks.best(0), change.best_ask, "1"
         )
 
-    def _publish(self, timestamp_ms: int, integrity: str) -> None:
-        bid, ask = self._bids.best(-1), self._asks.best(0)
-        self.published = _Published(bid, ask, timestamp_ms, self._final_reason, integrity)
+    def _publish(self, timestamp_ms: int) -> None:
+        bid, ask = self._sides.bids.best(-1), self._sides.asks.best(0)
+        self.published = _Published(bid, ask, timestamp_ms, self._final_reason, self._integrity())
 
 
 def _same_price(ours: tuple[str, str] | None, theirs: str | None, empty: str) -> bool:
@@ -264,32 +405,58 @@ def _same_price(ours: tuple[str, str] | None, theirs: str | None, empty: str) ->
     if not theirs:
         return True
     price = ours[0] if ours else empty
-    return price == theirs or _price(price) == _price(theirs)
+    return price == theirs or price_of(price) == price_of(theirs)
 
 
-def _level(text: tuple[str, str]) -> Level:
-    return Level(_price(text[0]), Decimal(text[1]))
+def level_of(text: tuple[str, str]) -> Level:
+    return Level(price_of(text[0]), Decimal(text[1]))
 
 
 @define(eq=False)
 class Books:
     """The cores of one shard, by asset: where its messages are applied. Used by its thread alone.
 
-    `late_changes`, `held_overflows` and `top_mismatches` count what Stats documents.
+    With verify="hash" the newest change of each book is checked by its hash, at most once in
+    CHECK_SECONDS. Whoever owns it calls `tick` at `deadline`, and after each read whose `deadline`
+    has passed: what arrived in one read explains itself. `late_changes` to `refresh_mismatches`
+    count what Stats documents.
     """
 
-    verify_top: bool = True
+    verify: str = "hash"
+    """"hash", "top" or "off"; "hash" becomes "top" when the recipe fits hardly any snapshot."""
     late_changes: int = 0
     held_overflows: int = 0
     top_mismatches: int = 0
+    hash_checks: int = 0
+    """Hashes that were compared with the local book."""
+    hash_mismatches: int = 0
+    """Times that a book's hash began to differ; a later print may have explained it."""
+    unverifiable: int = 0
+    """Snapshots and due changes without a hash that can be checked: it is missing, all zeros or
+    made up, or no known parameters fit the snapshot's."""
+    refresh_mismatches: int = 0
+    """Refreshes that proved their book wrong."""
     _cores: dict[str, BookCore] = field(factory=dict)
     _by_market: dict[str, dict[str, BookCore]] = field(factory=dict)
+    _checks: Agenda[BookCore] = field(factory=Agenda)
+    _doubts: Agenda[BookCore] = field(factory=Agenda)
+    _suspects: list[BookCore] = field(factory=list)
+    _proofs: list[tuple[BookCore, str]] = field(factory=list)
+    _fitted: set[str] = field(factory=set)
+    """Assets whose last snapshot had a hash that fitted."""
+    _unfitted: set[str] = field(factory=set)
+    """Assets whose last snapshot had a hash that looked real and fitted nothing."""
 
     def __iter__(self) -> Iterator[BookCore]:
         return iter(list(self._cores.values()))
 
     def __contains__(self, asset_id: str) -> bool:
         return asset_id in self._cores
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` or `suspects` has something to do; infinite when neither has."""
+        return min(self._checks.next_due, self._doubts.next_due)
 
     def add(self, core: BookCore) -> None:
         self._cores[core.asset_id] = core
@@ -301,6 +468,9 @@ class Books:
             twins.pop(asset_id, None)
             if not twins:
                 self._by_market.pop(core.market, None)
+            self._forget(core)
+            self._fitted.discard(asset_id)
+            self._unfitted.discard(asset_id)
             core.mark_stale("unsubscribed", for_good=True)
 
     def await_snapshots(self, asset_ids: Iterable[str]) -> None:
@@ -313,10 +483,72 @@ class Books:
         core = self._cores.get(snapshot.asset_id)
         if core is None:
             return []
-        core.replace(snapshot)
+        changed = self._settle_market(snapshot.market, now)
+        sides = _Sides.of(snapshot)
+        if self.verify != "off" and core.contradicts(snapshot, sides):
+            self.refresh_mismatches += 1
+            self._proofs.append((core, "refresh_mismatch"))
+        self._forget(core)
+        verdict = "unverified"
+        if self.verify == "hash":
+            verdict, recanted = self._judge(core, snapshot, sides, now)
+            changed += recanted
+        core.replace(snapshot, sides, verdict)
         core.received_at = now
         self._by_market.setdefault(core.market, {})[core.asset_id] = core
-        return [core]
+        if not core.is_at(snapshot):
+            self._put_check(core, now)
+        self._watch(core, now)
+        return [core, *(other for other in changed if other is not core)]
+
+    def _judge(
+        self, core: BookCore, snapshot: Snapshot, sides: _Sides, now: float
+    ) -> tuple[str, list[BookCore]]:
+        """Check a snapshot's own hash; the verdict, and the cores that lose theirs by it."""
+        proof = core.proof
+        proof.tick_size = snapshot.tick_size or proof.tick_size
+        if not looks_real(snapshot.hash) or not proof.tick_size:
+            self.unverifiable += 1
+            return "unverified", []
+        if core.integrity == "verified" and core.repeats(snapshot, sides):
+            return "verified", []
+        self.hash_checks += 1
+        core.checked_at = now
+        claim = _claim(snapshot, sides)
+        if snapshot.tick_size or proof.parameters is None:
+            return self._learn(core, claim, snapshot)
+        if proof.check(claim):
+            return "verified", []
+        self.hash_mismatches += core.integrity != "mismatch"
+        return "mismatch", []
+
+    def _learn(
+        self, core: BookCore, claim: Claim, snapshot: Snapshot
+    ) -> tuple[str, list[BookCore]]:
+        """Find what a snapshot's hash fits with; as `_judge`."""
+        last_trade_price = snapshot.last_trade_price or ("" if snapshot.tick_size else None)
+        if core.proof.learn(claim, last_trade_price):
+            self._unfitted.discard(core.asset_id)
+            self._fitted.add(core.asset_id)
+            return "verified", []
+        self.unverifiable += 1
+        self._fitted.discard(core.asset_id)
+        self._unfitted.add(core.asset_id)
+        return "unverified", self._doubt_recipe()
+
+    def _doubt_recipe(self) -> list[BookCore]:
+        """Give the recipe up when it fits hardly anything; returns who is not verified any more."""
+        failed = len(self._unfitted)
+        if failed < RECIPE_ASSETS or failed <= len(self._fitted):
+            return []
+        logger.warning(
+            "the hashes of %d of %d books fit no known recipe: only best prices are checked",
+            failed,
+            failed + len(self._fitted),
+        )
+        self.verify = "top"
+        self._checks.clear()
+        return [core for core in self._cores.values() if core.judge("unverified")]
 
     def apply(self, changes: Changes, now: float) -> list[BookCore]:
         """Apply the changes of our own assets, each asset's at once; returns those that changed."""
@@ -337,13 +569,22 @@ class Books:
         self.held_overflows += core.hold(timestamp_ms, changes)
         if not core.valid:
             return False
-        before = core.published.integrity
-        if not core.apply(timestamp_ms, changes, self.verify_top):
+        before, differed = core.published.integrity, core.top_differs
+        if not core.apply(timestamp_ms, changes, self.verify != "off"):
             self.late_changes += len(changes)
             return False
-        if core.published.integrity == "mismatch" != before:
+        if core.top_differs and not differed:
             self._tell_mismatch(core, changes[-1])
+        if core.published.integrity != before:
+            self._watch(core, now)
+        self._put_check(core, now)
         return True
+
+    def _put_check(self, core: BookCore, now: float) -> None:
+        """Have the newest change checked; seldom where checks fail, which costs most."""
+        if self.verify == "hash" and core.proof.parameters is not None:
+            seconds = FAILING_SECONDS if core.proof.failures > FAILURES else CHECK_SECONDS
+            self._checks.put(core, max(now, core.checked_at + seconds))
 
     def _tell_mismatch(self, core: BookCore, change: Change) -> None:
         self.top_mismatches += 1
@@ -357,177 +598,154 @@ class Books:
             change.best_ask,
         )
 
+    def tick(self, now: float) -> list[BookCore]:
+        """Make the checks that are due; returns the cores whose integrity changed."""
+        self._collect_suspects(now)
+        return [core for core in self._checks.take_due(now) if self._check(core, now)]
+
+    def suspects(self, now: float) -> list[BookCore]:
+        """The live books in a mismatch for DOUBT_SECONDS, each once until its state changes.
+
+        Each waits for evidence from then on, as for a snapshot: give it to `settle`.
+        """
+        self._collect_suspects(now)
+        suspects = [c for c in self._suspects if c.valid and c.integrity == "mismatch"]
+        self._suspects = []
+        for core in suspects:
+            core.question()
+        return suspects
+
+    def _collect_suspects(self, now: float) -> None:
+        for core in self._doubts.take_due(now):
+            if core.awaits_answer:  # what is on its way will settle it
+                self._watch(core, now)
+            else:
+                self._suspects.append(core)
+
+    def settle(self, core: BookCore, snapshot: Snapshot, now: float) -> str:
+        """Take what another connection was told of a book.
+
+        Returns:
+            "equal": the book is right, the recipe or a price of it was not: it is learned anew.
+            "different": tell it, and give the snapshot to `replace`, which adds what came since.
+            "unclear": one of both is ahead; the book is a suspect again after DOUBT_SECONDS.
+        """
+        finding = core.compare(snapshot)
+        if finding == "different":
+            return finding
+        core.release()
+        if finding == "equal":
+            self._checks.drop(core)
+            verdict = "unverified"
+            if self.verify == "hash":
+                verdict, _ = self._judge(core, snapshot, _Sides.of(snapshot), now)
+            core.top_differs = False
+            core.judge("unverified" if verdict == "mismatch" else verdict)
+        self._watch(core, now)
+        return finding
+
+    def take_proofs(self) -> list[tuple[BookCore, str]]:
+        """Return and forget the books that a refresh proved wrong, and healed, with the reason."""
+        proofs, self._proofs = self._proofs, []
+        return proofs
+
+    def _settle_market(self, market: str, now: float) -> list[BookCore]:
+        """Make the pending checks of a market now: what they are made with is about to change."""
+        cores = self._by_market.get(market, {}).values()
+        return [core for core in cores if self._checks.drop(core) and self._check(core, now)]
+
+    def _check(self, core: BookCore, now: float) -> bool:
+        """Compare a book with the hash of its newest change; whether its integrity changed."""
+        if not core.valid:
+            return False
+        before, claim, verdict = core.integrity, core.claim(), "unverified"
+        if claim is None:
+            self.unverifiable += 1
+        elif core.proof.check(claim, core.near_prices()):
+            core.top_differs, verdict = False, "verified"
+        else:
+            verdict = "mismatch"
+        if claim is not None:
+            self.hash_checks += 1
+            core.checked_at = now
+        core.judge(verdict)
+        return self._note(core, before, now)
+
+    def _note(self, core: BookCore, before: str, now: float) -> bool:
+        """Act on another integrity than before; whether it is another."""
+        after = core.published.integrity
+        if after == before:
+            return False
+        if after == "mismatch":
+            self.hash_mismatches += 1
+            logger.info("book %s: its levels do not have the server's hash", core.asset_id)
+        self._watch(core, now)
+        return True
+
+    def _watch(self, core: BookCore, now: float) -> None:
+        """Let a mismatch become a suspicion when it lasts, and end it with the mismatch."""
+        if core.published.integrity == "mismatch" and core.valid:
+            self._doubts.put(core, now + DOUBT_SECONDS)
+        else:
+            self._doubts.drop(core)
+            if core.is_questioned:
+                core.release()
+
+    def _forget(self, core: BookCore) -> None:
+        self._checks.drop(core)
+        self._doubts.drop(core)
+        core.proof.unexplained = None
+
+    def _explain(self, cores: Iterable[BookCore], now: float) -> None:
+        """What was unexplained may fit with the price or tick that just came."""
+        for core in cores:
+            if core.proof.explain():
+                before = core.published.integrity
+                core.judge("verified")
+                self._note(core, before, now)
+
     def set_tick_size(self, asset_id: str, tick_size: Decimal, now: float) -> list[BookCore]:
         core = self._cores.get(asset_id)
         if core is None:
             return []
+        changed = self._settle_market(core.market, now)
         core.tick_size = tick_size
+        core.proof.tick_size = f"{tick_size:f}"
         core.received_at = now
-        return [core]
+        self._explain([core], now)
+        return [core, *(other for other in changed if other is not core)]
 
     def set_last_trade_price(
         self, market: str, asset_id: str, price: Decimal, now: float
     ) -> list[BookCore]:
         """Both tokens of a market carry the same last price (PROTOCOL 1.6)."""
+        self._settle_market(market, now)
         cores = dict(self._by_market.get(market, {}))
         if asset_id in self._cores:
             cores[asset_id] = self._cores[asset_id]
         for core in cores.values():
             core.last_trade_price = price
             core.received_at = now
+            core.proof.hear_print(price, is_own=core.asset_id == asset_id)
+        self._explain(cores.values(), now)
         return list(cores.values())
 
     def mark_stale(
         self, reason: str, *, asset_id: str | None = None, market: str | None = None
     ) -> list[BookCore]:
         """Mark one asset's book, one market's or all; returns those that were live until now."""
-        return [
+        stale = [
             core
             for core in self._cores.values()
             if (asset_id is None or core.asset_id == asset_id)
             and (market is None or core.market == market)
             and core.mark_stale(reason)
         ]
+        for core in stale:
+            self._forget(core)
+        return stale
 
 
-class LiveBook:
-    """One asset's order book, kept up to date by a Subscriber's own threads.
-
-    A Subscriber makes one for each subscribed asset and hands out the same object until the asset
-    is unsubscribed, over reconnects and restarts. Every member may be used from any thread at any
-    time. Prices and sizes are Decimal.
-
-        book = sub.books[asset_id]
-        top = book.top                      # one consistent view of both sides
-        if top.valid and top.bid:
-            print(top.bid.price, top.bid.size)
-    """
-
-    __slots__ = ("_clock", "_core")
-
-    def __init__(self, core: BookCore, clock: Callable[[], float]) -> None:
-        self._core = core
-        self._clock = clock
-
-    def shows(self, core: BookCore) -> bool:
-        """Whether this is the handle of that core."""
-        return self._core is core
-
-    def show(self, core: BookCore) -> None:
-        """Show another run's core from now on."""
-        self._core = core
-
-    def leave(self) -> None:
-        """Be stale for good: the asset is not subscribed any more."""
-        self._core.mark_stale("unsubscribed", for_good=True)
-
-    @property
-    def asset_id(self) -> str:
-        """Token id."""
-        return self._core.asset_id
-
-    @property
-    def market(self) -> str:
-        """Condition id; "" before the first snapshot."""
-        return self._core.market
-
-    @property
-    def top(self) -> Top:
-        """Best bid and ask with their validity, in one atomic read."""
-        shown = self._core.published
-        return Top(
-            shown.bid and _level(shown.bid),
-            shown.ask and _level(shown.ask),
-            shown.timestamp_ms,
-            shown.stale_reason is None,
-            shown.integrity,
-        )
-
-    @property
-    def best_bid(self) -> Decimal | None:
-        """The highest price bid; None when there is none."""
-        bid = self._core.published.bid
-        return _price(bid[0]) if bid else None
-
-    @property
-    def best_ask(self) -> Decimal | None:
-        """The lowest price asked; None when there is none."""
-        ask = self._core.published.ask
-        return _price(ask[0]) if ask else None
-
-    @property
-    def mid(self) -> Decimal | None:
-        """Halfway between the best prices; None when a side is empty."""
-        bid, ask = self._best_prices()
-        return (bid + ask) / 2 if bid is not None and ask is not None else None
-
-    @property
-    def spread(self) -> Decimal | None:
-        """Best ask less best bid; None when a side is empty."""
-        bid, ask = self._best_prices()
-        return ask - bid if bid is not None and ask is not None else None
-
-    def _best_prices(self) -> tuple[Decimal | None, Decimal | None]:
-        shown = self._core.published
-        return (
-            _price(shown.bid[0]) if shown.bid else None,
-            _price(shown.ask[0]) if shown.ask else None,
-        )
-
-    def snapshot(self, depth: int | None = None) -> Book:
-        """A consistent copy of both sides.
-
-        Args:
-            depth: Levels of each side, from 1; None is all.
-
-        Raises:
-            ValueError: `depth` is less than 1.
-        """
-        if depth is not None and depth < 1:
-            raise ValueError(f"depth must be at least 1, not {depth}")
-        return self._core.levels(depth)
-
-    @property
-    def tick_size(self) -> Decimal | None:
-        """The smallest price step; None before a snapshot told it."""
-        return self._core.tick_size
-
-    @property
-    def last_trade_price(self) -> Decimal | None:
-        """The market's last trade price, the same on both tokens; None before the first trade."""
-        return self._core.last_trade_price
-
-    @property
-    def age(self) -> float | None:
-        """Seconds since anything for this book arrived; None before. Quiet books grow old."""
-        received_at = self._core.received_at
-        return None if received_at is None else max(0.0, self._clock() - received_at)
-
-    @property
-    def valid(self) -> bool:
-        """True while the book is live: fed by an open connection, with its snapshot received."""
-        return self._core.valid
-
-    @property
-    def integrity(self) -> str:
-        """Whether the best prices are those that the server last told.
-
-        "mismatch" while they differ, else "unverified". More may come.
-        """
-        return self._core.published.integrity
-
-    @property
-    def stale_reason(self) -> str | None:
-        """Why the book is not valid; None when it is.
-
-        "no_snapshot" (none received yet), "disconnect", "decode_error" (a change was not
-        understood), "unsubscribed", "unwanted", "stopped" or "failed". More may come.
-        """
-        return self._core.published.stale_reason
-
-    def __repr__(self) -> str:
-        shown, asset_id = self._core.published, self.asset_id
-        short = asset_id if len(asset_id) <= 16 else f"{asset_id[:8]}…{asset_id[-4:]}"
-        bid = "x".join(shown.bid) if shown.bid else "-"
-        ask = "x".join(shown.ask) if shown.ask else "-"
-        return f"<LiveBook {short} {bid} / {ask} {shown.stale_reason or 'live'}>"
+def _claim(snapshot: Snapshot, sides: _Sides) -> Claim:
+    head = book_head(snapshot.market, snapshot.asset_id)
+    return sides.claim(head, snapshot.timestamp_ms, snapshot.hash or "")

@@ -11,10 +11,10 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from .books import Top
 from .errors import ConfigurationError
 from .errors import callback_name as callback_name
-from .events import EVENTS, LIFECYCLE, Event, Frame, PriceChange
+from .events import CONTINUITY, EVENTS, LIFECYCLE, Event, Frame, assets_of
+from .live_book import Top
 
 Callback = Callable[[Any], object]
 
@@ -67,14 +67,6 @@ class Registration:
         )
 
 
-def assets_of(event: Event) -> tuple[str, ...]:
-    """The token ids that an event is about."""
-    if isinstance(event, PriceChange):
-        return tuple(change.asset_id for change in event.price_changes)
-    asset_id = getattr(event, "asset_id", None)
-    return (asset_id,) if asset_id is not None else getattr(event, "asset_ids", ())
-
-
 @define(eq=False)
 class Callbacks:
     """All registrations of one Subscriber. Any thread may call any member, a callback included."""
@@ -125,7 +117,7 @@ class Callbacks:
 
 def is_data(kind: type[Event]) -> bool:
     """Whether on_event receives it: what the server sent, decoded."""
-    return kind not in LIFECYCLE and kind is not Frame
+    return kind not in LIFECYCLE and kind not in CONTINUITY and kind is not Frame
 
 
 def _check_callback(registration: Registration) -> None:

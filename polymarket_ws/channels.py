@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from . import codec
 from .account import Account
@@ -37,6 +37,10 @@ class Taken(NamedTuple):
     is_news: bool
     """False when it was told before."""
     changed: list[BookCore]
+    revived: tuple[str, ...] = ()
+    """Assets whose book is live from here on, and was not."""
+    broken: tuple[tuple[BookCore, str], ...] = ()
+    """Books that this event proved wrong, and has put right, each with the Gap's reason."""
 
 
 class Channel(Protocol):
@@ -67,11 +71,24 @@ class Channel(Protocol):
     def take_flaw(self, error: DecodeError) -> list[BookCore]:
         """Mark stale what a message that was not understood may have changed."""
 
+    def renewal_texts(self, asset_ids: list[str]) -> list[str]:
+        """The texts that draw new snapshots of subscribed assets."""
+
+    def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
+        """Mark these books stale; returns those that were live until now."""
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` is due, whatever comes before."""
+
+    def tick(self, now: float) -> list[BookCore]:
+        """Do what time asks of the live views; returns the books that changed."""
+
     def lose(self, reason: str) -> list[BookCore]:
         """The connection ended: mark everything stale."""
 
 
-@frozen(eq=False)
+@define(eq=False)
 class MarketChannel:
     """Books, prices and trades of token ids (PROTOCOL 1)."""
 
@@ -79,8 +96,10 @@ class MarketChannel:
     books: Books
     name: str = "market"
     authenticates: bool = False
+    _wanted: Wanted = field(factory=Wanted)
 
     def adopt(self, wanted: Wanted) -> None:
+        self._wanted = wanted
         for core in self.books:
             if wanted.cores.get(core.asset_id) is not core:
                 self.books.remove(core.asset_id)
@@ -112,7 +131,7 @@ class MarketChannel:
         if isinstance(update, Changes):
             changed = self.books.apply(update, now)
         elif isinstance(update, Snapshot):
-            changed = self.books.replace(update, now)
+            return self._take_snapshot(update, now)
         elif isinstance(event, LastTradePrice):
             changed = self.books.set_last_trade_price(
                 event.market, event.asset_id, event.price, now
@@ -120,6 +139,46 @@ class MarketChannel:
         elif isinstance(event, TickSizeChange):
             changed = self.books.set_tick_size(event.asset_id, event.new_tick_size, now)
         return Taken(True, changed)
+
+    def _take_snapshot(self, snapshot: Snapshot, now: float) -> Taken:
+        core = self._wanted.cores.get(snapshot.asset_id)
+        was_live = core is None or core.valid
+        changed = self.books.replace(snapshot, now)
+        is_revived = not was_live and core is not None and core.valid
+        revived = (snapshot.asset_id,) if is_revived else ()
+        return Taken(True, changed, revived, tuple(self.books.take_proofs()))
+
+    def renewal_texts(self, asset_ids: list[str]) -> list[str]:
+        """Unsubscribing first, since a known token alone draws no snapshot (PROTOCOL 1.1)."""
+        self.books.await_snapshots(asset_ids)
+        custom = True if self._wanted.custom_features else None
+        return [
+            codec.market_change("unsubscribe", asset_ids, None),
+            codec.market_change("subscribe", asset_ids, custom),
+        ]
+
+    def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
+        return [c for a in asset_ids for c in self.books.mark_stale(reason, asset_id=a)]
+
+    def release(self, asset_ids: Iterable[str]) -> None:
+        """No fresh snapshot of these is awaited any more."""
+        for core in (self._wanted.cores.get(a) for a in asset_ids):
+            if core is not None and core.valid:
+                core.release()
+
+    def differs(self, decoded: Decoded) -> bool:
+        """Whether a fresh snapshot, with what was held since it was asked for, is not our book."""
+        snapshot = decoded.update
+        assert isinstance(snapshot, Snapshot)
+        core = self._wanted.cores.get(snapshot.asset_id)
+        return core is not None and core.valid and core.differs_from(snapshot)
+
+    @property
+    def deadline(self) -> float:
+        return self.books.deadline
+
+    def tick(self, now: float) -> list[BookCore]:
+        return self.books.tick(now)
 
     def take_flaw(self, error: DecodeError) -> list[BookCore]:
         if not error.lost or error.event_type not in ("book", "price_change"):
@@ -157,6 +216,19 @@ class UserChannel:
         return Taken(self.account.apply(decoded.event), [])
 
     def take_flaw(self, error: DecodeError) -> list[BookCore]:
+        return []
+
+    def renewal_texts(self, asset_ids: list[str]) -> list[str]:
+        return []
+
+    def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
+        return []
+
+    @property
+    def deadline(self) -> float:
+        return float("inf")
+
+    def tick(self, now: float) -> list[BookCore]:
         return []
 
     def lose(self, reason: str) -> list[BookCore]:

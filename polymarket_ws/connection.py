@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .backoff import Backoff, Ending, Verdict
+from .books import BookCore
 from .channels import Channel, Wanted
-from .codec import redact
+from .codec import Decoded, redact
 from .connecting import Connecting
 from .errors import (
     AuthenticationError,
@@ -21,21 +22,27 @@ from .errors import (
     ConfigurationError,
     ConnectionLost,
     ConnectTimeout,
+    HandshakeRejected,
     PolymarketWsError,
     ProtocolError,
 )
 from .event_queue import Item
-from .events import Connected, Disconnected
+from .events import Connected, Disconnected, Gap
 from .frames import Close, Pong
+from .incidents import Incidents
 from .options import Options
+from .pacing import Pacer
 from .session import NORMAL_CLOSURE, Outgoing, Session, Tally
 from .stats import ConnectionStats
 from .transport import Attempt, Link
 
 logger = logging.getLogger(__name__)
 
+
 READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
 # the resolver cannot be interrupted: a hung one must not cost a thread each attempt
+_TRY_AGAIN_LATER = 1013  # Polymarket's code for a slow reader (PROTOCOL 7)
+_TOO_MANY = frozenset({429, 503})
 LOOKUPS_AT_ONCE = 3
 # seconds past the deadline: all phases but DNS end themselves, with a better error
 _DNS_GRACE = 0.25
@@ -75,6 +82,7 @@ class Connection:
         channel: Channel,
         options: Options,
         ssl_context: Callable[[], ssl.SSLContext],
+        pacer: Pacer,
         owner: Owner,
         selector: selectors.BaseSelector,
     ) -> None:
@@ -82,11 +90,13 @@ class Connection:
         self._channel = channel
         self._options = options
         self._ssl_context = ssl_context
+        self._pacer = pacer
         self._owner = owner
         self._selector = selector
         self._wanted = Wanted()
         self._backoff = Backoff(options)
         self._tally = Tally()
+        self._incidents = Incidents()
         self._generation = 0
         self._attempts = 0  # since it was last open
         self._lost_at: float | None = None
@@ -132,12 +142,14 @@ class Connection:
 
     def want(self, wanted: Wanted, now: float) -> None:
         """Change what is wanted: connect, tell the server, or close."""
+        gone = [id_ for id_, c in self._wanted.cores.items() if wanted.cores.get(id_) is not c]
         self._wanted = wanted
         self._channel.adopt(wanted)
+        self._owner.deliver(self._incidents.forget(gone, now))
         if wanted.is_empty:
             self._retire("unwanted")
         elif self._session is not None:
-            self._session.want(wanted)
+            self._session.want(wanted, now)
         elif self._connecting is None and self._retry_at is None:
             self._connect(now)
 
@@ -176,6 +188,31 @@ class Connection:
         """The threads of attempts that have not ended. Any thread."""
         return [thread for thread in list(self._connectors) if thread.is_alive()]
 
+    @property
+    def wanted(self) -> Wanted:
+        return self._wanted
+
+    def data_age(self, now: float) -> float:
+        """Seconds since the last data message of any generation; inf before the first."""
+        last = self._tally.last_data_at
+        return float("inf") if last is None else now - last
+
+    def adopt(self, fresh: list[Decoded], reason: str, now: float) -> None:
+        """Replace books that fresh snapshots proved wrong."""
+        if self._session is not None and fresh:
+            self._owner.deliver(self._session.adopt(fresh, reason, now))
+
+    def renew(self, asset_ids: list[str], reason: str, now: float) -> None:
+        """Ask again for books that have frozen, on the same connection."""
+        if self._session is not None:
+            self._owner.deliver(self._session.renew(asset_ids, reason, now))
+
+    def lose_silent(self, now: float) -> None:
+        """Make the connection anew: it is open, and answers PING, but brings no data."""
+        if self._link is not None:
+            silent = ConnectionLost("silent", "PING is answered, but data has stopped coming")
+            self._lose(silent, now)
+
     def stats(self, now: float) -> ConnectionStats:
         """What it counted. Any thread: each figure is read once."""
         link, last_data_at = self._link, self._tally.last_data_at
@@ -197,6 +234,10 @@ class Connection:
     def tally(self) -> Tally:
         return self._tally
 
+    @property
+    def incidents(self) -> Incidents:
+        return self._incidents
+
     def _state(self) -> str:
         if self._closed:
             return "closed"
@@ -207,7 +248,10 @@ class Connection:
         return "idle" if self._retry_at is None else "waiting"
 
     def _connect(self, now: float) -> None:
-        self._retry_at = None
+        wait = self._pacer.take(now)
+        self._retry_at = now + wait if wait else None
+        if wait:
+            return
         self._attempts += 1
         self._connectors = self.connectors()
         if len(self._connectors) >= LOOKUPS_AT_ONCE:
@@ -243,7 +287,12 @@ class Connection:
         self._generation += 1
         self._backoff.succeed()
         session = Session(
-            self.name, self._channel, self._options, self._tally, self._owner.hears_frames
+            self.name,
+            self._channel,
+            self._options,
+            self._tally,
+            self._owner.hears_frames,
+            self._incidents,
         )
         session.open(self._wanted, now)
         self._session = session
@@ -258,12 +307,14 @@ class Connection:
         )
         self._attempts, self._lost_at, self._promised = 0, None, False
         logger.info("%s: connected (generation %d)", self.name, self._generation)
-        self._owner.deliver([connected])
+        # Own orders and trades have no snapshot: from here on they are complete.
+        ended = self._incidents.end_all(now) if self._channel.authenticates else []
+        self._owner.deliver([connected, *ended])
 
     def _turn_open(self, link: Link, session: Session, now: float) -> None:
         try:
             if session.ended is None:
-                session.tick(now)
+                self._owner.deliver(session.tick(now))
             self._write(link, session, now)
         except ConnectionLost as error:
             self._lose(session.ended or error, now)
@@ -306,10 +357,31 @@ class Connection:
         self._lost_at = now
         stale = self._channel.lose("disconnect")
         verdict = self._backoff.fail(error, random.random(), ending)
-        self._owner.deliver([*stale, self._disconnected(error, verdict, attempt=0)])
+        told = self._disconnected(error, verdict, attempt=0)
+        self._owner.deliver([*stale, told, *self._gap(stale, error, now)])
         self._follow(verdict, error, now)
 
+    def _gap(
+        self, stale: list[BookCore], error: ConnectionLost | ProtocolError, now: float
+    ) -> list[Gap]:
+        """What a lost connection leaves unknown: live books, or one's own orders and trades."""
+        if not stale and not self._channel.authenticates:
+            return []
+        is_slow = error.code == _TRY_AGAIN_LATER and "slow consumer" in error.detail
+        is_silent = isinstance(error, ConnectionLost) and error.reason == "silent"
+        reason = "silent" if is_silent else "disconnect"
+        gap = Gap(
+            channel=self._channel.name,
+            connection=self.name,
+            reason="slow_consumer" if is_slow else reason,
+            asset_ids=tuple(core.asset_id for core in stale),
+            received_at_ns=time.time_ns(),
+        )
+        return [self._incidents.open(gap, now)]
+
     def _fail_attempt(self, error: PolymarketWsError, now: float) -> None:
+        if isinstance(error, HandshakeRejected) and error.status in _TOO_MANY:
+            self._pacer.pause(now, error.retry_after)
         verdict = self._backoff.fail(error, random.random(), None)
         self._owner.deliver([self._disconnected(error, verdict, attempt=self._attempts)])
         self._follow(verdict, error, now)
@@ -330,6 +402,7 @@ class Connection:
         if connecting is not None:
             connecting.abandon()
         self._retry_at = self._lost_at = None
+        self._incidents.clear()
         is_news = self._link is not None or self._promised
         self._promised = False
         if self._session is not None:

@@ -9,12 +9,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from .books import BookCore, LiveBook
+from .books import BookCore
 from .callbacks import Callbacks, Registration, callback_name
 from .errors import CallbackError, PolymarketWsError, QueueOverflow
 from .event_queue import EventQueue, Item
 from .event_stream import EventStreams
 from .events import LIFECYCLE, Event
+from .live_book import LiveBook
 from .progress import Progress
 from .repeats import is_milestone
 

@@ -10,22 +10,62 @@ from attrs import define, field
 
 from .books import BookCore
 from .errors import PolymarketWsError, QueueOverflow
-from .events import OWN, Connected, Disconnected, Event
+from .events import OWN, Connected, Disconnected, Event, Gap, Resync, assets_of
+
+_Told = (Connected, Disconnected, Gap, Resync)
 
 Item = Event | BookCore | PolymarketWsError
 """An event, a book that changed, or an error to tell."""
 
-LIFECYCLE_LIMIT = 64  # connect and disconnect events kept for each connection
+LIFECYCLE_LIMIT = 128  # connects, disconnects, gaps and resyncs kept for each connection
+
+
+@define
+class _Overflow:
+    """What was dropped since its Gap was last told: that Gap stands in its place."""
+
+    number: int
+    asset_ids: dict[str, None] = field(factory=dict)
+    dropped: int = 0
+    since_ns: int = 0
+    until_ns: int = 0
+
+    def add(self, item: Item) -> None:
+        self.dropped += 1
+        if isinstance(item, Event):
+            self.asset_ids.update(dict.fromkeys(assets_of(item)))
+            self.since_ns = self.since_ns or item.received_at_ns
+            self.until_ns = item.received_at_ns
+
+    def told(self) -> tuple[Gap, Resync]:
+        assets = tuple(self.asset_ids)
+        return (
+            Gap(
+                channel="market",
+                connection="",
+                reason="overflow",
+                asset_ids=assets,
+                dropped=self.dropped,
+                received_at_ns=self.since_ns,
+            ),
+            Resync(
+                channel="market",
+                connection="",
+                reason="overflow",
+                asset_ids=assets,
+                received_at_ns=self.until_ns,
+            ),
+        )
 
 
 @define(eq=False)
 class EventQueue:
     """A queue that never blocks its producers and never grows without bound.
 
-    Beyond `limit` the oldest market data goes. One's own orders and trades are never dropped: they
-    have a limit of their own, beyond which `put` raises. A book that changed waits once, however
-    often it changes. Of one connection's connect and disconnect events the newest LIFECYCLE_LIMIT
-    wait.
+    Beyond `limit` the oldest market data goes; in its place stand a Gap("overflow") that names its
+    assets, and at once its Resync. One's own orders and trades are never dropped: they have a limit
+    of their own, beyond which `put` raises. A book that changed waits once, however often it
+    changes. Of what is told of one connection's life the newest LIFECYCLE_LIMIT wait.
 
     Any thread may call any member.
     """
@@ -34,7 +74,7 @@ class EventQueue:
     dropped: int = 0
     """Market-data events that had to go."""
     coalesced: int = 0
-    """Connect and disconnect events that had to go."""
+    """Connects, disconnects, gaps and resyncs that had to go."""
     high_water: int = 0
     """The most that ever waited."""
     _numbered: int = 0
@@ -43,11 +83,14 @@ class EventQueue:
     _marked: set[BookCore] = field(factory=set)
     _own: int = 0
     _lifecycle: Counter[str] = field(factory=Counter)
+    _overflow: _Overflow | None = None
+    _resync: Resync | None = None
     _lock: threading.Lock = field(factory=threading.Lock)
     """Guards everything above; held while items move, never while one is handled."""
 
     def __len__(self) -> int:
-        return len(self._market_data) + len(self._kept)
+        extra = (self._overflow is not None) + (self._resync is not None)
+        return len(self._market_data) + len(self._kept) + extra
 
     def put(self, items: Iterable[Item]) -> int:
         """Append the items in order; returns how many older ones were dropped for them.
@@ -60,7 +103,7 @@ class EventQueue:
                 self._append(item)
             surplus = max(0, len(self._market_data) - self.limit)
             for _ in range(surplus):
-                self._market_data.popleft()
+                self._drop(*self._market_data.popleft())
             self.dropped += surplus
             self.high_water = max(self.high_water, len(self))
             own = self._own
@@ -73,7 +116,15 @@ class EventQueue:
     def pop(self) -> Item | None:
         """The oldest item; None when there is none."""
         with self._lock:
+            if self._resync is not None:
+                resync, self._resync = self._resync, None
+                return resync
             queue = self._older()
+            overflow = self._overflow
+            if overflow is not None and not (queue and queue[0][0] < overflow.number):
+                self._overflow = None
+                gap, self._resync = overflow.told()
+                return gap
             if not queue:
                 return None
             item = queue.popleft()[1]
@@ -87,6 +138,7 @@ class EventQueue:
             self._kept.clear()
             self._marked.clear()
             self._lifecycle.clear()
+            self._overflow = self._resync = None
             self._own = 0
 
     def _older(self) -> deque[tuple[int, Item]]:
@@ -102,7 +154,7 @@ class EventQueue:
             self._marked.add(item)
         elif type(item) in OWN:
             self._own += 1
-        elif isinstance(item, (Connected, Disconnected)):
+        elif isinstance(item, _Told):
             self._lifecycle[item.connection] += 1
             if self._lifecycle[item.connection] > LIFECYCLE_LIMIT:
                 self._drop_lifecycle(item.connection)
@@ -111,11 +163,16 @@ class EventQueue:
             return
         self._kept.append((self._numbered, item))
 
+    def _drop(self, number: int, item: Item) -> None:
+        if self._overflow is None:
+            self._overflow = _Overflow(number)
+        self._overflow.add(item)
+
     def _drop_lifecycle(self, connection: str) -> None:
         oldest = next(
             index
             for index, (_, item) in enumerate(self._kept)
-            if isinstance(item, (Connected, Disconnected)) and item.connection == connection
+            if isinstance(item, _Told) and item.connection == connection
         )
         del self._kept[oldest]
         self._lifecycle[connection] -= 1
@@ -126,5 +183,5 @@ class EventQueue:
             self._marked.discard(item)
         elif type(item) in OWN:
             self._own -= 1
-        elif isinstance(item, (Connected, Disconnected)):
+        elif isinstance(item, _Told):
             self._lifecycle[item.connection] -= 1

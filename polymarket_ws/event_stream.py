@@ -102,7 +102,8 @@ class EventStream(Iterator[E], Generic[E]):
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             item = self._queue.pop()
-            if isinstance(item, Event) and self._is_wanted(item):
+            # Its queue's own Gap is for those that asked for gaps; the others see `dropped`.
+            if isinstance(item, Event) and type(item) in self.kinds and self._is_wanted(item):
                 return cast(E, item)
             if item is None and not self._wait(deadline):
                 return None

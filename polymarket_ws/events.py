@@ -453,10 +453,11 @@ class Disconnected(Event):
     """A connection ended, or an attempt to make one failed.
 
     `reason` is one of: "closed" (the server's close frame), "eof" (the connection just ended),
-    "reset", "network" (another socket error), "pong_timeout", "send_timeout", "protocol_error",
-    "dns", "refused", "connect_timeout", "tls", "proxy", "rejected" (an HTTP status),
-    "authentication", "certificate", "configuration", "unwanted" (nothing is subscribed any more),
-    "stopped", "failed" (another connection's fatal error, or this package's own). More may come.
+    "reset", "network" (another socket error), "pong_timeout", "silent" (PING is answered, but data
+    has stopped), "send_timeout", "protocol_error", "dns", "refused", "connect_timeout", "tls",
+    "proxy", "rejected" (an HTTP status), "authentication", "certificate", "configuration",
+    "unwanted" (nothing is subscribed any more), "stopped", "failed" (another connection's fatal
+    error, or this package's own). More may come.
     """
 
     event_type: ClassVar[str] = "disconnect"
@@ -484,6 +485,58 @@ class Disconnected(Event):
     """0 when an open connection ended, else which attempt in a row failed, counted from 1."""
 
 
+@frozen(kw_only=True, repr=False)
+class Gap(Event):
+    """Something was missed: what these assets' events tell is not the whole story from here on.
+
+    Told in stream order, after the books have become stale; one for each incident. It ends with one
+    Resync, with unsubscribing, or with stop().
+
+    `reason` is one of: "disconnect" (the connection was lost), "slow_consumer" (the server closed
+    it because this side read too slowly), "decode_error" (a book's message was not understood),
+    "overflow" (`queue_limit`: events were dropped, the books stayed right), "refresh_mismatch" (a
+    refresh showed levels that no change had told), "hash_mismatch" and "top_mismatch" (checks
+    failed for 2 s and a fresh snapshot proved the book wrong), "silent" (no data came, though a
+    fresh snapshot differs), "no_data" (a subscribed asset's first book never came: the one Gap of
+    books that were not live). More may come.
+    """
+
+    event_type: ClassVar[str] = "gap"
+    _shown: ClassVar[tuple[str, ...]] = ("reason", "channel", "asset_ids", "dropped", "detail")
+
+    channel: str
+    """"market", or "user": then one's own orders and trades may be missing, of any market."""
+    connection: str
+    """The connection's name; "" for "overflow", which concerns the queue."""
+    reason: str
+    asset_ids: tuple[str, ...] = ()
+    """The books that were live and are not; for "overflow" the assets of the dropped events."""
+    dropped: int = 0
+    """With "overflow": how many events."""
+    detail: str = ""
+    """What may help, in a sentence; "" where the reason says it all."""
+
+
+@frozen(kw_only=True, repr=False)
+class Resync(Event):
+    """The end of one Gap: from here on events are complete again, and its books are live.
+
+    What happened in between was not delivered and will not be.
+    """
+
+    event_type: ClassVar[str] = "resync"
+    _shown: ClassVar[tuple[str, ...]] = ("reason", "channel", "asset_ids", "duration")
+
+    channel: str
+    connection: str
+    reason: str
+    """The Gap's."""
+    asset_ids: tuple[str, ...] = ()
+    """The Gap's, less those that were unsubscribed meanwhile."""
+    duration: float = 0.0
+    """Seconds from Gap to Resync; 0 for "overflow"."""
+
+
 EVENTS: dict[str, type[Event]] = {
     cls.event_type: cls
     for cls in (
@@ -500,16 +553,27 @@ EVENTS: dict[str, type[Event]] = {
         Frame,
         Connected,
         Disconnected,
+        Gap,
+        Resync,
     )
 }
 """Every event class by its callback's name without `on_`."""
 
 LIFECYCLE: frozenset[type[Event]] = frozenset({Connected, Disconnected})
+CONTINUITY: frozenset[type[Event]] = frozenset((Gap, Resync))
 OWN: frozenset[type[Event]] = frozenset({Order, Trade})
 CUSTOM_FEATURES: frozenset[str] = frozenset({"best_bid_ask", "new_market", "market_resolved"})
 """Sent only with `custom_feature_enabled` (PROTOCOL 1.1)."""
 
 _OURS = frozenset({"extra", "received_at_ns"})
+
+
+def assets_of(event: Event) -> tuple[str, ...]:
+    """The token ids that an event is about."""
+    if isinstance(event, PriceChange):
+        return tuple(change.asset_id for change in event.price_changes)
+    asset_id = getattr(event, "asset_id", None)
+    return (asset_id,) if asset_id is not None else getattr(event, "asset_ids", ())
 
 
 def plain(number: Decimal) -> str:

@@ -93,8 +93,11 @@ class Options:
     """
 
     # Basic.
-    verify: Literal["top", "off"] = field(default="top", validator=_choice("top", "off"))
-    """"top" compares each change's best prices with the local book, "off" does not."""
+    verify: Literal["hash", "top", "off"] = field(
+        default="hash", validator=_choice("hash", "top", "off")
+    )
+    """"top" compares each change's best prices with the local book; "hash" also proves the whole
+    book by the hash of its newest change, at most ten times a second; "off" does neither."""
     callback_errors: Literal["log", "raise"] = field(
         default="log", validator=_choice("log", "raise")
     )
@@ -124,6 +127,12 @@ class Options:
     """Between two text PINGs. The server closes idle connections after 30 s to 2 min."""
     pong_timeout: float = field(default=20.0, validator=_number(0.01, 600))
     """From a PING to the PONG that answers it; then the connection is made anew."""
+    data_timeout: float | None = field(default=60.0, validator=_number(0.1, 86_400, optional=True))
+    """A live book that brings no data for so long is compared with a fresh snapshot, fetched over a
+    connection of its own; only when they differ is the book, or the connection, made anew. A book
+    found unchanged is given twice the time. None: silence is never suspected."""
+    first_event_timeout: float = field(default=15.0, validator=_number(0.1, 3600))
+    """For a subscribed asset's first book: then it is asked for again, at most three times."""
     connect_timeout: float = field(default=10.0, validator=_number(0.01, 600))
     """For a whole attempt: name, TCP, proxy, TLS and handshake together."""
     send_timeout: float = field(default=5.0, validator=_number(0.01, 600))
@@ -137,6 +146,9 @@ class Options:
         default=None, validator=_number(1, 1_000_000, optional=True, whole=True)
     )
     """Failed attempts in a row after which the subscriber fails; None: it tries for ever."""
+    max_assets_per_connection: int = field(default=200, validator=_number(1, 10_000, whole=True))
+    """More assets are split over several connections, each with a thread of its own. On one
+    connection snapshots are known to be missing above some 500 (PROTOCOL 7)."""
     max_message_bytes: int = field(
         default=64 * 2**20, validator=_number(1024, 2**31 - 1, whole=True)
     )

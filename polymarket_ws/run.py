@@ -13,16 +13,29 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from .account import Account
-from .books import NO_SNAPSHOT, BookCore, Books, LiveBook
-from .callbacks import Callbacks, assets_of
+from .books import NO_SNAPSHOT, BookCore, Books
+from .broadcasts import Broadcasts
+from .callbacks import Callbacks
 from .channels import Channel, MarketChannel, UserChannel, Wanted
 from .credentials import Credentials
 from .dispatcher import Dispatcher
 from .errors import CallbackError, PolymarketWsError
 from .event_queue import Item
 from .event_stream import EventStreams
-from .events import CUSTOM_FEATURES, Event, MarketResolved, NewMarket, Order, State, Trade
+from .events import (
+    CUSTOM_FEATURES,
+    Event,
+    MarketResolved,
+    NewMarket,
+    Order,
+    State,
+    Trade,
+    assets_of,
+)
+from .live_book import LiveBook
 from .options import Options
+from .pacing import Pacer
+from .partition import Partition
 from .progress import Progress
 from .shard import Shard
 from .stats import Stats
@@ -68,7 +81,10 @@ class Run:
         self._callbacks = callbacks
         self._live_books = books
         self._on_end = on_end
-        self._books = Books(options.verify == "top")
+        self._books: list[Books] = []  # of each market shard
+        self._partition = Partition(options.max_assets_per_connection)
+        self._pacer = Pacer()
+        self._broadcasts = Broadcasts()
         self._started_at: float | None = None
         self._closed = False
         self._shards: dict[str, Shard] = {}
@@ -102,7 +118,10 @@ class Run:
         self.subscriptions = subscriptions
         names = self._callbacks.names() | self.streams.names()
         custom = self._options.custom_features or bool(names & CUSTOM_FEATURES)
-        self._want("market", Wanted(frozenset(cores), cores, custom))
+        parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market)
+        for number, part in enumerate(parts):
+            name = "market" if number == 0 else f"market-{number + 1}"
+            self._want(name, Wanted(part, {a: cores[a] for a in part}, custom), number)
         if self._credentials is not None:
             self._want("user", Wanted(subscriptions.markets))
 
@@ -181,7 +200,7 @@ class Run:
         ]
         if asset_ids is None:
             absent += [
-                f"the {shard.connection.channel} channel"
+                f"the {shard.connection.channel} channel ({shard.name})"
                 for shard in self._wanted_shards()
                 if not shard.is_open
             ]
@@ -207,9 +226,17 @@ class Run:
             decode_errors=sum(t.decode_errors for t in tallies),
             notices=sum(t.notices for t in tallies),
             duplicates=self.account.duplicates,
-            late_changes=self._books.late_changes,
-            held_overflows=self._books.held_overflows,
-            top_mismatches=self._books.top_mismatches,
+            late_changes=sum(b.late_changes for b in self._books),
+            held_overflows=sum(b.held_overflows for b in self._books),
+            gaps=sum(s.connection.incidents.gaps for s in shards),
+            resyncs=sum(s.connection.incidents.resyncs for s in shards),
+            probes=sum(shard.probes for shard in shards),
+            hash_checks=sum(b.hash_checks for b in self._books),
+            hash_mismatches=sum(b.hash_mismatches for b in self._books),
+            unverifiable=sum(b.unverifiable for b in self._books),
+            refresh_mismatches=sum(b.refresh_mismatches for b in self._books),
+            broadcast_duplicates=self._broadcasts.duplicates,
+            top_mismatches=sum(b.top_mismatches for b in self._books),
             reconnects=sum(max(0, c.generation - 1) for c in connections),
             callback_errors=self.dispatcher.callback_errors,
             dropped=queue.dropped,
@@ -224,39 +251,47 @@ class Run:
         shards = tuple(self._shards.items())
         return [shard for channel, shard in shards if self._is_wanted.get(channel)]
 
-    def _want(self, channel: str, wanted: Wanted) -> None:
-        shard = self._shards.get(channel)
+    def _want(self, name: str, wanted: Wanted, number: int | None = None) -> None:
+        shard = self._shards.get(name)
         if shard is None:
             if wanted.is_empty or self.is_over or self._closed:
                 return
-            shard = self._make_shard(channel)
+            shard = self._make_shard(name, number)
             shard.start()  # first, since whoever finds it in the dict may join it
-            self._shards[channel] = shard
+            self._shards[name] = shard
         shard.want(wanted)
-        self._is_wanted[channel] = not wanted.is_empty
+        self._is_wanted[name] = not wanted.is_empty
         if self.is_over or self._closed:  # the end came while this shard was being made
             shard.stop("stopped")
 
-    def _make_shard(self, channel: str) -> Shard:
+    def _make_shard(self, name: str, number: int | None) -> Shard:
         return Shard(
-            f"{self.name}-{channel}",
-            self._make_channel(channel),
+            f"{self.name}-{name}",
+            self._make_channel(name),
             self._options,
             self._ssl_context,
-            deliver=self._deliver,
+            self._pacer,
+            deliver=functools.partial(self._deliver, number=number),
             fail=self.fail,
             hears_frames=self._hears_frames,
             on_end=self._end_streams,
             progress=self.progress,
         )
 
-    def _make_channel(self, channel: str) -> Channel:
-        if channel == "market":
-            return MarketChannel(self._options.market_url, self._books)
-        assert self._credentials is not None
-        return UserChannel(self._options.user_url, self.account, self._credentials)
+    def _make_channel(self, name: str) -> Channel:
+        if name == "user":
+            assert self._credentials is not None
+            return UserChannel(self._options.user_url, self.account, self._credentials)
+        books = Books(self._options.verify)
+        self._books.append(books)
+        return MarketChannel(self._options.market_url, books)
 
-    def _deliver(self, items: Sequence[Item]) -> None:
+    def _deliver(self, items: Sequence[Item], number: int | None = None) -> None:
+        """Queue items; of a market shard, by its number, those that no other shard tells."""
+        if number is not None and len(self._books) > 1:
+            share = functools.partial(self._partition.share, number)
+            shares = (share(item) if isinstance(item, Event) else item for item in items)
+            items = self._broadcasts.first([item for item in shares if item is not None])
         self.dispatcher.put(items)
 
     def _hears_frames(self) -> bool:

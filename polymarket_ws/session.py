@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from attrs import define, field
 
 from .backoff import Ending
+from .books import BookCore
 from .channels import Channel, Wanted
-from .codec import NOTICES, PING, PONG, decode, redact
+from .codec import NOTICES, PING, PONG, Decoded, decode, redact
 from .errors import ConnectionLost, DecodeError, ProtocolError
 from .event_queue import Item
-from .events import Frame
+from .events import Book, Frame, Gap
 from .frames import Close, FrameParser, Ping, Pong, Violation
+from .incidents import Incidents
 from .options import Options
 from .repeats import is_milestone
 
@@ -23,6 +25,11 @@ logger = logging.getLogger(__name__)
 NORMAL_CLOSURE = 1000
 AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (PROTOCOL 2.1)
 LASTING_SECONDS = 10.0  # a server that accepts, answers and closes at once is asked ever less often
+REDRIVES = 3  # a lost first book is mostly brought by asking again (nautilus_trader#4901)
+_SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
+RENEWAL_SECONDS = (
+    10.0  # between two fresh snapshots asked for one asset: a storm of flaws stays small
+)
 _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
 
@@ -57,6 +64,8 @@ class Session:
     tally: Tally
     hears_frames: Callable[[], bool]
     """Whether somebody listens for raw frames."""
+    incidents: Incidents = field(factory=Incidents)
+    """The gaps that are open: the connection's, since they outlive a session."""
     outbox: list[Outgoing] = field(factory=list, repr=False)
     ended: ConnectionLost | ProtocolError | None = None
     """Why the connection has to be closed."""
@@ -68,6 +77,10 @@ class Session:
     _opened_at: float = 0.0
     _next_ping_at: float = float("inf")
     _unanswered_ping_at: float | None = None
+    _renewed_at: dict[str, float] = field(factory=dict)
+    _renewals: dict[str, float] = field(factory=dict)
+    _unanswered: dict[str, tuple[float, int]] = field(factory=dict)
+    """Subscribed assets without a book so far: when to ask again, and how often that was done."""
     _parser: FrameParser = field(init=False)
     _debug: bool = field(init=False)
 
@@ -78,9 +91,11 @@ class Session:
     @property
     def deadline(self) -> float:
         """When `tick` is due, whatever comes before."""
-        if self._unanswered_ping_at is None:
-            return self._next_ping_at
-        return min(self._next_ping_at, self._unanswered_ping_at + self.options.pong_timeout)
+        due = min(self.channel.deadline, min(self._renewals.values(), default=float("inf")))
+        due = min(due, min((at for at, _ in self._unanswered.values()), default=float("inf")))
+        if self._unanswered_ping_at is not None:
+            due = min(due, self._unanswered_ping_at + self.options.pong_timeout)
+        return min(self._next_ping_at, due)
 
     def open(self, wanted: Wanted, now: float) -> None:
         """The handshake is done: subscribe. The server closes with 1008 when PING comes first."""
@@ -88,11 +103,19 @@ class Session:
         self._opened_at = now
         self._next_ping_at = now + self.options.heartbeat_interval
         self.outbox.append(self.channel.opening_text(wanted))
+        self._await_answers(wanted.cores, now)
 
-    def want(self, wanted: Wanted) -> None:
+    def want(self, wanted: Wanted, now: float) -> None:
         """Change the subscription of the open connection."""
         self.outbox.extend(self.channel.change_texts(self._wanted, wanted))
-        self._wanted = wanted
+        former, self._wanted = self._wanted.cores, wanted
+        for asset_id in self._unanswered.keys() - wanted.cores.keys():
+            del self._unanswered[asset_id]
+        self._await_answers([a for a, c in wanted.cores.items() if former.get(a) is not c], now)
+
+    def _await_answers(self, asset_ids: Iterable[str], now: float) -> None:
+        due_at = now + self.options.first_event_timeout
+        self._unanswered.update(dict.fromkeys(asset_ids, (due_at, 0)))
 
     def close(self, code: int = NORMAL_CLOSURE) -> None:
         """Say goodbye; the owner does not wait for an answer."""
@@ -114,11 +137,16 @@ class Session:
                 self.ended = ProtocolError(message.code, message.detail)
             elif isinstance(message, bytes):
                 self._count_message()
-                self._take_flaw(DecodeError("$", "a binary message"), items)
+                self._take_flaw(DecodeError("$", "a binary message"), now, items)
         return items
 
-    def tick(self, now: float) -> None:
-        """Do what time asks for: send PING, or give the connection up when no PONG came."""
+    def tick(self, now: float) -> list[Item]:
+        """Do what time asks for: send PING, ask for snapshots, or give up when no PONG came."""
+        if self._renewals:
+            self._renew(now)
+        items: list[Item] = [*self.channel.tick(now)]
+        if self._unanswered:
+            items.extend(self._ask_again(now))
         pinged_at = self._unanswered_ping_at
         if pinged_at is not None and now - pinged_at >= self.options.pong_timeout:
             self.ended = ConnectionLost(
@@ -129,6 +157,28 @@ class Session:
             self._next_ping_at = now + self.options.heartbeat_interval
             if pinged_at is None:
                 self._unanswered_ping_at = now
+        return items
+
+    def adopt(self, fresh: list[Decoded], reason: str, now: float) -> list[Item]:
+        """Replace books that were proved wrong: the Gap, the new books, the end of the Gap."""
+        assets = [d.event.asset_id for d in fresh if isinstance(d.event, Book)]
+        stale = self.channel.doubt(assets, reason)
+        if not stale:
+            return []
+        items: list[Item] = [self._tell_gap(reason, stale, now)]
+        for decoded in fresh:
+            self._take(decoded, now, items)
+        return items
+
+    def renew(self, asset_ids: list[str], reason: str, now: float) -> list[Item]:
+        """Ask for new snapshots of books that are not to be trusted: stale, and the Gap."""
+        stale = self.channel.doubt(asset_ids, reason)
+        if not stale:
+            return []
+        renewed = [core.asset_id for core in stale]
+        self.outbox.extend(self.channel.renewal_texts(renewed))
+        self._await_answers(renewed, now)
+        return [*stale, self._tell_gap(reason, stale, now)]
 
     def ending(self, error: ConnectionLost | ProtocolError, now: float) -> Ending:
         """How it ended. Bad credentials are answered soon, before anything came, with no reason."""
@@ -180,15 +230,25 @@ class Session:
             items.append(frame)
         for decoded in decode(text, self.channel.name, received_at_ns):
             if isinstance(decoded, DecodeError):
-                self._take_flaw(decoded, items)
+                self._take_flaw(decoded, now, items)
                 continue
             self.tally.events[decoded.event.event_type] += 1
-            is_news, changed = self.channel.take(decoded, now)
-            items.extend(changed)
-            if is_news:
-                items.append(decoded.event)
+            self._take(decoded, now, items)
 
-    def _take_flaw(self, error: DecodeError, items: list[Item]) -> None:
+    def _take(self, decoded: Decoded, now: float, items: list[Item]) -> None:
+        is_news, changed, revived, broken = self.channel.take(decoded, now)
+        for core, reason in broken:
+            items.append(self._tell_gap(reason, [core], now))
+        items.extend(changed)
+        if is_news:
+            items.append(decoded.event)
+        for core, _ in broken:
+            items.extend(self.incidents.heal([core.asset_id], now))
+        if isinstance(decoded.event, Book):
+            self._unanswered.pop(decoded.event.asset_id, None)
+            items.extend(self.incidents.heal(revived, now))
+
+    def _take_flaw(self, error: DecodeError, now: float, items: list[Item]) -> None:
         self.tally.decode_errors += 1
         if is_milestone(self.tally.decode_errors):
             logger.warning(
@@ -199,6 +259,60 @@ class Session:
             logger.warning("%s: the book of %s is stale: %s", self.name, core.asset_id, error)
         items.extend(stale)
         items.append(error)
+        if stale:
+            items.append(self._tell_gap("decode_error", stale, now))
+            for core in stale:
+                earliest = self._renewed_at.get(core.asset_id, now - RENEWAL_SECONDS)
+                self._renewals[core.asset_id] = earliest + RENEWAL_SECONDS
+
+    def _tell_gap(self, reason: str, cores: list[BookCore], now: float) -> Gap:
+        return self._open_gap(reason, [core.asset_id for core in cores], now)
+
+    def _open_gap(self, reason: str, asset_ids: list[str], now: float, detail: str = "") -> Gap:
+        gap = Gap(
+            channel=self.channel.name,
+            connection=self.name,
+            reason=reason,
+            asset_ids=tuple(asset_ids),
+            detail=detail,
+        )
+        logger.warning("%s: gap (%s) in %d books", self.name, reason, len(asset_ids))
+        return self.incidents.open(gap, now)
+
+    def _ask_again(self, now: float) -> list[Item]:
+        """Ask again for first books that have not come, all in one go; give up after some times."""
+        due = sorted(a for a, (at, _) in self._unanswered.items() if at <= now)
+        again = [a for a in due if self._unanswered[a][1] < REDRIVES]
+        given_up = [a for a in due if a not in again]
+        for asset_id in again:
+            times = self._unanswered[asset_id][1] + 1
+            self._unanswered[asset_id] = (now + self.options.first_event_timeout, times)
+        if again:
+            logger.info("%s: no book yet for %d assets: asking again", self.name, len(again))
+            self.outbox.extend(self.channel.renewal_texts(again))
+        for asset_id in given_up:
+            del self._unanswered[asset_id]
+        untold = [a for a in given_up if not self.incidents.waits_for(a)]
+        return [self._tell_no_data(untold, now)] if untold else []
+
+    def _tell_no_data(self, asset_ids: list[str], now: float) -> Gap:
+        short = any(len(a) < _SHORTEST_SURE_TOKEN_ID for a in asset_ids)
+        detail = f"no book came, though asked for {1 + REDRIVES} times: closed market or wrong id?"
+        if short:
+            detail += " (token ids have about 77 digits)"
+        logger.warning("%s: %s: %s", self.name, ", ".join(asset_ids[:5]), detail)
+        return self._open_gap("no_data", asset_ids, now, detail)
+
+    def _renew(self, now: float) -> None:
+        """Ask for the snapshots that are due; a book that has healed by itself is left alone."""
+        due = sorted(asset_id for asset_id, at in self._renewals.items() if at <= now)
+        for asset_id in due:
+            del self._renewals[asset_id]
+        stale = [a for a in due if a in self._wanted.cores and not self._wanted.cores[a].valid]
+        if stale:
+            self._renewed_at.update(dict.fromkeys(stale, now))
+            self.outbox.extend(self.channel.renewal_texts(stale))
+            self._await_answers(stale, now)
 
     def _receive_close(self, close: Close) -> None:
         self.close(close.code or NORMAL_CLOSURE)

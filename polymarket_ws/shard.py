@@ -12,11 +12,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from .channels import Channel, Wanted
+import attrs
+
+from .channels import Channel, MarketChannel, Wanted
 from .connection import Connection
 from .errors import PolymarketWsError
 from .event_queue import Item
+from .events import CONTINUITY, Event
+from .lookout import Lookout
 from .options import Options
+from .pacing import Pacer
 from .progress import Progress
 from .stats import ConnectionStats
 
@@ -49,6 +54,7 @@ class Shard:
         channel: Channel,
         options: Options,
         ssl_context: Callable[[], ssl.SSLContext],
+        pacer: Pacer,
         *,
         deliver: Callable[[Sequence[Item]], None],
         fail: Callable[[PolymarketWsError], None],
@@ -67,7 +73,12 @@ class Shard:
         self._selector = selectors.DefaultSelector()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._leader = Connection(name, channel, options, ssl_context, self, self._selector)
+        self._leader = Connection(name, channel, options, ssl_context, pacer, self, self._selector)
+        self._lookout = (
+            Lookout(self._leader, channel, options, ssl_context, pacer, self.wake, self._selector)
+            if isinstance(channel, MarketChannel)
+            else None
+        )
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
         self._thread = threading.Thread(
@@ -99,6 +110,8 @@ class Shard:
         deadline = time.monotonic() + timeout
         self._thread.join(timeout)
         connectors = self._leader.connectors()
+        if self._lookout is not None:
+            connectors += self._lookout.connectors()
         for thread in connectors:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in (self._thread, *connectors))
@@ -117,6 +130,11 @@ class Shard:
         return self._leader.is_open
 
     @property
+    def probes(self) -> int:
+        """Fresh snapshots asked for beside the live connection so far."""
+        return self._lookout.probes if self._lookout is not None else 0
+
+    @property
     def connection(self) -> Connection:
         return self._leader
 
@@ -125,7 +143,7 @@ class Shard:
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:
-            self._deliver(items)
+            self._deliver([_stamped(item) for item in items])
 
     def fail(self, error: PolymarketWsError) -> None:
         self._fail(error)
@@ -151,16 +169,22 @@ class Shard:
                 key.data.read(now)
         if self._leader.deadline <= 0.0:
             self._leader.read(now)
+        if self._lookout is not None:
+            self._lookout.read(now)
         while self._inbox:
             self._leader.want(self._inbox.popleft(), now)
         self._leader.turn(now)
+        if self._lookout is not None:
+            self._lookout.turn(now)
         self._progress.notify()
 
     def _wait(self) -> float:
         if self._inbox:
             return 0.0
-        left = self._leader.deadline - time.monotonic()
-        return min(max(left, 0.0), LONGEST_WAIT)
+        due_at = self._leader.deadline
+        if self._lookout is not None:
+            due_at = min(due_at, self._lookout.deadline)
+        return min(max(due_at - time.monotonic(), 0.0), LONGEST_WAIT)
 
     def _drain_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -169,6 +193,8 @@ class Shard:
 
     def _close(self) -> None:
         try:
+            if self._lookout is not None:
+                self._lookout.close()
             self._leader.stop(self._stop_reason or "failed")
         finally:
             self._selector.close()
@@ -177,3 +203,10 @@ class Shard:
             self.has_ended = True
             self._on_end()
             self._progress.notify()
+
+
+def _stamped(item: Item) -> Item:
+    """A gap or its end has no clock of its own where it is noticed: this is its time."""
+    if type(item) in CONTINUITY and isinstance(item, Event) and not item.received_at_ns:
+        return attrs.evolve(item, received_at_ns=time.time_ns())
+    return item

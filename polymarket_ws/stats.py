@@ -57,6 +57,22 @@ class Stats:
     """Level changes older than their book's snapshot, which holds them already: not applied."""
     held_overflows: int
     """Level changes that arrived before their book's snapshot and were too many to keep."""
+    gaps: int
+    """Gaps of connections. What a queue drops is counted in `dropped` instead."""
+    resyncs: int
+    """Ends of those gaps."""
+    probes: int
+    """Times that fresh snapshots were fetched beside a live connection, to settle a suspicion."""
+    hash_checks: int
+    """Books compared with the server's hash (`verify="hash"`)."""
+    hash_mismatches: int
+    """Times that a book began to differ from its hash without an explanation."""
+    unverifiable: int
+    """Hashes that could not be checked: missing, made up, or of parameters that are not known."""
+    refresh_mismatches: int
+    """Refreshes whose levels no change had told."""
+    broadcast_duplicates: int
+    """Copies of a broadcast that came over further connections: not delivered again."""
     top_mismatches: int
     """Times that a book's best prices began to differ from the server's (`verify="top"`)."""
     reconnects: int
@@ -67,7 +83,7 @@ class Stats:
     stream_dropped: int
     """Market-data events dropped by events() iterators that were read too slowly."""
     coalesced: int
-    """Connect and disconnect events dropped because many of one connection were waiting."""
+    """Connects, disconnects, gaps and resyncs dropped since many of one connection were waiting."""
     queue_depth: int
     """Events waiting for their callbacks now."""
     queue_high_water: int

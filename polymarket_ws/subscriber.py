@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn, TypeVar, final, overload
 
 from .account import Account
-from .books import BookCore, LiveBook
+from .books import BookCore
 from .callbacks import Callback, Callbacks, Registration
 from .credentials import Credentials
 from .errors import ConfigurationError, PolymarketWsError
@@ -28,16 +28,19 @@ from .events import (
     Disconnected,
     Event,
     Frame,
+    Gap,
     LastTradePrice,
     MarketResolved,
     NewMarket,
     Order,
     PriceChange,
+    Resync,
     State,
     TickSizeChange,
     Trade,
     Unknown,
 )
+from .live_book import LiveBook
 from .live_mapping import LiveMapping
 from .options import Options
 from .registrar import BookUpdateRegistrar, On
@@ -92,7 +95,8 @@ class Subscriber:
 
         sub.run()                                   # until Ctrl-C, SIGTERM or sub.stop()
 
-    It has one I/O thread for each channel, one callback thread, and a short one for each attempt to
+    It has one I/O thread for each connection, one callback thread, and a short one for each attempt
+    to
     connect.
 
     Args:
@@ -172,7 +176,8 @@ class Subscriber:
             self._want(Subscriptions(asset_ids=before.asset_ids | assets, markets=after))
 
     def unsubscribe(self, asset_ids: AssetIds = (), markets: Iterable[str] = ()) -> None:
-        """Want these no more. Once this returns no callback begins for an event of those assets.
+        """Want these no more. Once this returns no event of those assets is delivered; a callback
+        that was called a moment before may still be running.
 
         Raises:
             ConfigurationError: wrong ids, or a market while all markets are wanted.
@@ -405,6 +410,10 @@ class Subscriber:
     on_connect = On[Connected]()
     on_disconnect = On[Disconnected]()
     """A connection ended or could not be made: why, and when the next attempt comes."""
+    on_gap = On[Gap]()
+    """Something was missed: which books, or one's own orders and trades, and why."""
+    on_resync = On[Resync]()
+    """The end of a gap."""
     on_unknown = On[Unknown]()
     """Events of a type that this version does not know."""
     on_error = On[PolymarketWsError]()
@@ -709,5 +718,5 @@ def _not_ready(missing: list[str], run: Run, timeout: float) -> str:
     if run.last_connection_error:
         sentence += f"; last connection error: {run.last_connection_error}"
     is_short = any(m.startswith("the book") and len(m) < _SHORTEST_SURE_NAME for m in missing)
-    is_connected = not any(m.endswith("channel") for m in missing)
+    is_connected = not any("channel" in m for m in missing)
     return sentence + ("; token ids have about 77 digits" if is_short and is_connected else "")

@@ -15,16 +15,21 @@ from hypothesis import strategies as st
 
 from polymarket_ws import books as books_module
 from polymarket_ws.books import (
+    CHECK_SECONDS,
+    DOUBT_SECONDS,
+    FAILING_SECONDS,
+    FAILURES,
     HELD_LIMIT,
+    RECIPE_ASSETS,
     BookCore,
     Books,
     Change,
     Changes,
-    LiveBook,
     Snapshot,
-    Top,
 )
 from polymarket_ws.events import Level
+from polymarket_ws.integrity import Parameters, book_hash, book_head
+from polymarket_ws.live_book import LiveBook, Top
 
 MARKET = "0x" + "a" * 64
 YES, NO = "1", "2"
@@ -64,9 +69,9 @@ def changes(timestamp_ms: int, *entries: Change) -> Changes:
     return Changes(MARKET, timestamp_ms, entries)
 
 
-def make_books(*asset_ids: str, verify_top: bool = True) -> tuple[Books, list[LiveBook]]:
+def make_books(*asset_ids: str, verify: str = "top") -> tuple[Books, list[LiveBook]]:
     """Books that await their snapshots, and their handles; the clock stands at 100."""
-    books = Books(verify_top)
+    books = Books(verify)
     cores = [BookCore(asset_id) for asset_id in asset_ids]
     for core in cores:
         books.add(core)
@@ -616,12 +621,577 @@ def test_only_the_last_entry_of_a_message_is_checked() -> None:
 
 def test_the_check_can_be_off() -> None:
     """verify="off" compares nothing."""
-    books, [book] = make_books(YES, verify_top=False)
+    books, [book] = make_books(YES, verify="off")
     books.replace(snapshot(1), now=0)
 
     books.apply(changes(2, change("0.5", "1", best=("0.9", "0.95"))), now=0)
 
     assert ("unverified", 0) == (book.integrity, books.top_mismatches)
+
+
+# --- the check of the hash -----------------------------------------------------------------------
+
+NEVER = float("inf")
+REAL = "ab" * 20  # 40 hex digits that are no hash of anything here
+
+
+class Told:
+    """What a server with one market would tell: the true book, and its right hashes."""
+
+    def __init__(self, asset_id: str = YES, price: str = "") -> None:
+        self.asset_id, self.price, self.tick_size = asset_id, price, "0.01"
+        self.parameters = Parameters("15", True)
+        self.bids, self.asks = {"0.3": "5", "0.4": "10"}, {"0.6": "10"}
+
+    def hash(self, timestamp_ms: int) -> str:
+        return book_hash(
+            book_head(MARKET, self.asset_id),
+            str(timestamp_ms),
+            sorted(self.bids.items()),
+            sorted(self.asks.items(), reverse=True),
+            self.parameters,
+            self.tick_size,
+            self.price,
+        )
+
+    def snapshot(self, timestamp_ms: int = 1, *, is_answer: bool = True) -> Snapshot:
+        return Snapshot(
+            MARKET,
+            self.asset_id,
+            timestamp_ms,
+            self.hash(timestamp_ms),
+            list(self.bids.items()),
+            list(self.asks.items()),
+            self.tick_size if is_answer else None,
+            self.price if is_answer else None,
+        )
+
+    def change(self, timestamp_ms: int, price: str, size: str) -> Changes:
+        self.bids[price] = size
+        if size == "0":
+            del self.bids[price]
+        entry = change(price, size, asset_id=self.asset_id, hash=self.hash(timestamp_ms))
+        return changes(timestamp_ms, entry)
+
+
+def hashed(*asset_ids: str) -> tuple[Books, list[LiveBook], list[Told]]:
+    """Live, verified books at time 0, and what their server would tell."""
+    books, handles = make_books(*asset_ids, verify="hash")
+    told = [Told(asset_id) for asset_id in asset_ids]
+    for one in told:
+        books.replace(one.snapshot(), now=0)
+    return books, handles, told
+
+
+def integrities(handles: list[LiveBook]) -> list[str]:
+    """Of each book."""
+    return [book.integrity for book in handles]
+
+
+def test_a_snapshots_own_hash_verifies_it() -> None:
+    """Parameters that are not on the wire are found by it; nothing is due then."""
+    books, [book], _ = hashed(YES)
+
+    assert ("verified", "verified", NEVER) == (book.integrity, book.top.integrity, books.deadline)
+    assert (1, 0, 0) == (books.hash_checks, books.hash_mismatches, books.unverifiable)
+
+
+@pytest.mark.parametrize("hash", [None, "", "0" * 40, "h1", REAL])
+def test_a_snapshot_may_have_no_hash_to_check(
+    hash: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is missing, zeros, or made up: quietly "unverified", counted, and changes too."""
+    books, [book] = make_books(YES, verify="hash")
+
+    books.replace(snapshot(hash=hash), now=0)
+    books.apply(changes(2, change("0.5", "1", hash=REAL)), now=1)
+
+    assert ("unverified", NEVER, []) == (book.integrity, books.deadline, books.tick(9))
+    assert (1, 0, []) == (books.unverifiable, books.hash_mismatches, caplog.records)
+
+
+def test_a_refresh_before_any_tick_size_is_not_checked() -> None:
+    """The tick is in the hash, and only an answer tells it."""
+    books, [book] = make_books(YES, verify="hash")
+
+    books.replace(Told().snapshot(is_answer=False), now=0)
+
+    assert ("unverified", 1) == (book.integrity, books.unverifiable)
+
+
+def test_a_refresh_is_learned_from_when_the_answer_was_not() -> None:
+    """Its hash is as good as the answer's."""
+    books, [book] = make_books(YES, verify="hash")
+    books.replace(snapshot(hash=REAL), now=0)
+
+    books.replace(Told().snapshot(5, is_answer=False), now=0)
+
+    assert ("verified", 1) == (book.integrity, books.unverifiable)
+
+
+def test_a_change_is_checked_at_the_end_of_its_read() -> None:
+    """Not at once: what arrived with it may explain its hash. It is due now."""
+    books, [book], [told] = hashed(YES)
+    books.apply(told.change(2, "0.45", "1"), now=5)
+
+    assert (5, "verified") == (books.deadline, book.integrity)
+    assert [] == books.tick(5)
+    assert (2, NEVER) == (books.hash_checks, books.deadline)
+
+
+def test_an_asset_is_checked_at_most_once_in_a_tenth_of_a_second() -> None:
+    """The newest change then; those before it are not looked at."""
+    books, _, [told] = hashed(YES)
+    books.apply(told.change(2, "0.45", "1"), now=5)
+    books.tick(5)
+
+    for number in range(3, 9):
+        books.apply(told.change(number, "0.45", str(number)), now=5)
+    due = books.deadline
+    books.tick(due)
+
+    assert (5 + CHECK_SECONDS, 3, 0) == (due, books.hash_checks, books.hash_mismatches)
+
+
+def test_a_lost_change_shows_in_the_next_hash() -> None:
+    """The best prices are right all along; only the hash tells. The next one that fits ends it."""
+    books, [book], [told] = hashed(YES)
+    told.change(2, "0.3", "7")
+    books.apply(told.change(3, "0.2", "1"), now=5)
+
+    [core] = books.tick(5)
+    reason = core.mismatch_reason
+    seen = book.integrity
+    books.apply(told.change(4, "0.3", "8"), now=6)
+    [healed] = books.tick(6)
+
+    assert ("mismatch", "hash_mismatch", "verified") == (seen, reason, book.integrity)
+    assert book.shows(core)
+    assert core is healed
+    assert (1, 0) == (books.hash_mismatches, books.top_mismatches)
+
+
+def test_a_trade_through_several_levels_is_no_mismatch() -> None:
+    """Its first change may carry the price of its last one, which the book still has."""
+    books, [book], [told] = hashed(YES)
+    told.price = "0.300"
+    books.apply(told.change(2, "0.4", "0"), now=5)
+
+    assert ([], "verified") == (books.tick(5), book.integrity)
+
+
+def test_a_change_without_a_hash_is_unverified() -> None:
+    """Quietly; the next one may be proved again."""
+    books, [book], [told] = hashed(YES)
+    books.apply(changes(2, change("0.2", "1")), now=5)
+
+    assert [book.asset_id] == [core.asset_id for core in books.tick(5)]
+    assert ("unverified", 1) == (book.integrity, books.unverifiable)
+    told.bids["0.2"] = "1"
+    books.apply(told.change(3, "0.45", "1"), now=6)
+    books.tick(6)
+    assert "verified" == book.integrity
+
+
+def test_a_wrong_top_is_a_mismatch_at_once() -> None:
+    """As with verify="top"; a hash that fits proves the whole book, and so ends it."""
+    books, [book], [told] = hashed(YES)
+    [entry] = told.change(2, "0.45", "1").changes
+
+    books.apply(changes(2, entry._replace(best_bid="0.5")), now=5)
+    [core] = books
+    seen = (book.integrity, core.mismatch_reason, books.deadline)
+    books.tick(5)
+
+    assert ("mismatch", "top_mismatch", 5) == seen
+    assert ("verified", NEVER) == (book.integrity, books.deadline)
+    assert (1, 0) == (books.top_mismatches, books.hash_mismatches)
+
+
+@pytest.mark.parametrize("event", ["book", "print", "tick"])
+def test_a_pending_check_is_settled_before_its_inputs_change(event: str) -> None:
+    """A book, a print or a tick change of the market, of whichever of its tokens."""
+    books, handles, [yes, no] = hashed(YES, NO)
+    for one in (yes, no):
+        books.apply(one.change(2, "0.45", "1"), now=0)
+    no.tick_size = "0.001"
+    pending = books.deadline
+
+    if event == "book":
+        books.replace(yes.snapshot(2, is_answer=False), now=0.01)
+    elif event == "print":
+        books.set_last_trade_price(MARKET, "9", Decimal("0.25"), now=0.01)
+    else:
+        books.set_tick_size(NO, Decimal("0.001"), now=0.01)
+
+    assert (CHECK_SECONDS, NEVER, 4) == (pending, books.deadline, books.hash_checks)
+    assert ["verified", "verified"] == integrities(handles)
+
+
+def test_a_settled_twin_is_among_what_changed() -> None:
+    """A book or a tick of one token may show that the other one's book is wrong."""
+    books, handles, [yes, no] = hashed(YES, NO)
+    no.change(2, "0.3", "7")
+    books.apply(no.change(3, "0.45", "1"), now=5)
+    by_book = books.replace(yes.snapshot(3, is_answer=False), now=5)
+    yes.change(4, "0.3", "7")
+    books.apply(yes.change(5, "0.45", "1"), now=6)
+    by_tick = books.set_tick_size(NO, Decimal("0.001"), now=6)
+
+    assert ([YES, NO], [NO, YES]) == (
+        [core.asset_id for core in by_book],
+        [core.asset_id for core in by_tick],
+    )
+    assert ["mismatch", "mismatch"] == integrities(handles)
+
+
+def test_a_tick_change_alters_later_hashes() -> None:
+    """Its text goes into them, and may explain one that was ahead of it."""
+    books, [book], [told] = hashed(YES)
+    told.tick_size = "0.001"
+    books.apply(told.change(2, "0.45", "1"), now=5)
+    books.tick(5)
+    early = book.integrity
+    books.set_tick_size(YES, Decimal("0.001"), now=5)
+    explained = book.integrity
+    books.apply(told.change(3, "0.45", "2"), now=6)
+    books.tick(6)
+
+    assert ("mismatch", "verified", "verified") == (early, explained, book.integrity)
+
+
+@pytest.mark.parametrize("taker", [YES, NO, "9"])
+def test_the_next_print_explains_a_hash_that_was_ahead(taker: str) -> None:
+    """A trade at a price that no change touched: a mismatch until its print, and no longer."""
+    books, [book, _], [told, _] = hashed(YES, NO)
+    told.price = "0.770"
+    books.apply(told.change(2, "0.45", "1"), now=5)
+    books.tick(5)
+    ahead = (book.integrity, books.deadline)
+
+    books.set_last_trade_price(MARKET, taker, Decimal("0.77"), now=5.04)
+
+    assert (("mismatch", 5 + DOUBT_SECONDS), "verified") == (ahead, book.integrity)
+    assert (NEVER, []) == (books.deadline, books.suspects(9))
+
+
+def test_an_old_hash_explained_leaves_a_wrong_top() -> None:
+    """What is proved is the past; the best prices differ now."""
+    books, [book], [told] = hashed(YES)
+    told.price = "0.770"
+    books.apply(told.change(2, "0.45", "1"), now=5)
+    books.tick(5)
+    books.apply(changes(3, change("0.2", "1", hash=REAL, best=("0.5", "0.6"))), now=5)
+
+    books.set_last_trade_price(MARKET, YES, Decimal("0.77"), now=5.04)
+
+    assert "mismatch" == book.integrity
+
+
+def test_held_changes_are_checked_too() -> None:
+    """The snapshot by its own hash, and what was held for it by the newest change's."""
+    books, [book] = make_books(YES, verify="hash")
+    told = Told()
+    answer = told.snapshot()
+    told.change(2, "0.3", "7")
+    books.apply(told.change(3, "0.45", "1"), now=0)
+
+    books.replace(answer, now=1)
+    seen = (book.integrity, books.deadline)
+    books.tick(1 + CHECK_SECONDS)
+
+    assert (("verified", 1 + CHECK_SECONDS), "mismatch") == (seen, book.integrity)
+
+
+def test_a_refresh_that_repeats_the_book_costs_no_hash() -> None:
+    """It follows each trade for both tokens, and its change was settled just before."""
+    books, [book], [told] = hashed(YES)
+    books.apply(told.change(2, "0.45", "1"), now=0)
+
+    books.replace(told.snapshot(2, is_answer=False), now=0)
+
+    assert ("verified", 2) == (book.integrity, books.hash_checks)
+    assert [] == books.take_proofs()
+
+
+@pytest.mark.parametrize("was_wrong", [False, True])
+def test_a_refresh_with_another_hash_is_a_mismatch(was_wrong: bool) -> None:
+    """Its levels are taken; its hash is as unexplained as a change's, and counted once."""
+    books, [book], [told] = hashed(YES)
+    if was_wrong:
+        books.apply(changes(2, change("0.3", "5", hash=REAL)), now=5)
+        books.tick(5)
+
+    books.replace(told.snapshot(3, is_answer=False)._replace(hash=REAL), now=6)
+
+    assert ("mismatch", 1, []) == (book.integrity, books.hash_mismatches, books.take_proofs())
+    assert 6 + DOUBT_SECONDS == books.deadline
+
+
+def test_a_refresh_is_checked_by_its_own_hash() -> None:
+    """One whose time or price differs from the last change's, with equal levels."""
+    books, [book], [told] = hashed(YES)
+
+    books.replace(told.snapshot(5, is_answer=False), now=1)
+
+    assert ("verified", 2, []) == (book.integrity, books.hash_checks, books.take_proofs())
+
+
+@pytest.mark.parametrize("verify", ["hash", "top"])
+@pytest.mark.parametrize(
+    ("bids", "is_proof"),
+    [
+        ([("0.4", "10")], False),
+        ([(".40", "10.0")], False),
+        ([("0.4", "11")], True),
+        ([("0.4", "10"), ("0.3", "1")], True),
+        ([], True),
+    ],
+)
+def test_a_refresh_that_differs_proves_the_book_wrong(
+    verify: str, bids: list[tuple[str, str]], is_proof: bool
+) -> None:
+    """By value, with no change in between; the book is healed by it. The proof is told once."""
+    books, [book] = make_books(YES, verify=verify)
+    [core] = books.replace(snapshot(1), now=0)
+
+    books.replace(snapshot(2, bids, is_answer=False), now=0)
+
+    assert ([(core, "refresh_mismatch")] if is_proof else []) == books.take_proofs()
+    assert ([], int(is_proof)) == (books.take_proofs(), books.refresh_mismatches)
+    assert {Decimal(p): Decimal(s) for p, s in bids} == sides(book)[0]
+
+
+@pytest.mark.parametrize("why", ["off", "stale", "older", "answer", "empty"])
+def test_a_refresh_that_differs_may_prove_nothing(why: str) -> None:
+    """The book was not live, changed since, or was asked for anew, or nothing is to be verified."""
+    books, _ = make_books(YES, verify="off" if why == "off" else "hash")
+    if why != "empty":
+        books.replace(snapshot(2), now=0)
+    if why == "stale":
+        books.mark_stale("disconnect")
+
+    time = 1 if why == "older" else 3
+    books.replace(snapshot(time, [("0.1", "1")], is_answer=why == "answer"), now=0)
+
+    assert ([], 0) == (books.take_proofs(), books.refresh_mismatches)
+
+
+def lasting_mismatch() -> tuple[Books, LiveBook, Told, BookCore]:
+    """A book that lost a change at 2 and is in a mismatch since second 5; the next change was 3."""
+    books, [book], [told] = hashed(YES)
+    told.change(2, "0.3", "7")
+    books.apply(told.change(3, "0.2", "1"), now=5)
+    [core] = books.tick(5)
+    return books, book, told, core
+
+
+def test_a_mismatch_that_lasts_makes_a_suspect() -> None:
+    """After two seconds, once; the deadline knows, and `tick` alone does not lose it."""
+    books, _, _, core = lasting_mismatch()
+
+    assert 5 + DOUBT_SECONDS == books.deadline
+    assert [] == books.suspects(6.9)
+    assert [] == books.tick(7)
+    assert NEVER == books.deadline
+    assert ([core], []) == (books.suspects(7), books.suspects(99))
+
+
+@pytest.mark.parametrize("verify", ["hash", "top"])
+def test_a_wrong_top_that_lasts_makes_a_suspect_too(verify: str) -> None:
+    """Also where only best prices are compared."""
+    books, _ = make_books(YES, verify=verify)
+    [core] = books.replace(snapshot(1), now=0)
+
+    books.apply(changes(2, change("0.2", "1", best=("0.5", "0.6"))), now=5)
+
+    assert ([], [core]) == (books.suspects(6.9), books.suspects(7))
+
+
+@pytest.mark.parametrize("end", ["stale", "healed", "removed", "healed late", "stale late"])
+def test_a_suspicion_ends_with_its_mismatch(end: str) -> None:
+    """Or when the book is not live any more, even at the last moment."""
+    books, _, told, _ = lasting_mismatch()
+    if end.endswith("late"):
+        books.tick(7)
+    if end == "removed":
+        books.remove(YES)
+    elif end.startswith("stale"):
+        books.mark_stale("disconnect")
+    else:
+        books.replace(told.snapshot(3, is_answer=False), now=6)
+
+    assert ([], NEVER) == (books.suspects(99), books.deadline)
+
+
+def test_a_new_mismatch_makes_a_suspect_anew() -> None:
+    """Each is listed once until its state changes."""
+    books, _, told, core = lasting_mismatch()
+    books.suspects(7)
+    books.replace(told.snapshot(3, is_answer=False), now=8)
+    told.change(4, "0.3", "9")
+    books.apply(told.change(5, "0.2", "2"), now=9)
+    books.tick(9)
+
+    was_awaited = core.is_awaited
+    assert [core] == books.suspects(9 + DOUBT_SECONDS)
+    assert (False, True) == (was_awaited, core.is_awaited)
+
+
+def test_a_book_that_awaits_its_answer_is_no_suspect_yet() -> None:
+    """What it awaits will settle it; should that not come, it is asked about later."""
+    books, _, _, core = lasting_mismatch()
+    books.await_snapshots([YES])
+
+    assert ([], 9) == (books.suspects(7), books.deadline)
+    core.release()
+    assert [core] == books.suspects(9)
+
+
+@pytest.mark.parametrize("verify", ["hash", "top"])
+def test_equal_evidence_acquits_a_book(verify: str) -> None:
+    """Another connection was told the same: the recipe, a price or the told top was wrong."""
+    books, [book] = make_books(YES, verify=verify)
+    told = Told()
+    books.replace(told.snapshot(), now=0)
+    told.bids["0.3"] = "6"
+    books.apply(changes(2, change("0.3", "6", hash=REAL, best=("0.5", "0.6"))), now=5)
+    books.tick(5)
+    told.price, told.parameters = "0.990", Parameters("1", False)
+    [core] = books.suspects(7)
+    wrong = (book.integrity, core.differs_from(told.snapshot(2)))
+
+    assert ("equal", ("mismatch", False)) == (books.settle(core, told.snapshot(2), 8), wrong)
+    assert {"hash": "verified", "top": "unverified"}[verify] == book.integrity
+    assert (NEVER, []) == (books.deadline, books.suspects(99))
+
+
+@pytest.mark.parametrize("hash", [REAL, None])
+def test_equal_evidence_may_leave_a_book_unverified(hash: str | None) -> None:
+    """Its levels are right, and its recipe is not known."""
+    books, book, told, core = lasting_mismatch()
+    told.bids["0.3"] = "5"
+    books.suspects(7)
+
+    finding = books.settle(core, told.snapshot(3)._replace(hash=hash), 8)
+
+    assert ("equal", "unverified", NEVER) == (finding, book.integrity, books.deadline)
+
+
+def test_equal_evidence_without_a_tick_may_fail_its_own_check() -> None:
+    """It is no answer to a subscription, and its hash fits nothing: no mismatch all the same."""
+    books, book, told, core = lasting_mismatch()
+    told.bids["0.3"] = "5"
+    books.suspects(7)
+    whole = told.snapshot(3, is_answer=False)._replace(hash=REAL)
+
+    assert ("equal", "unverified") == (books.settle(core, whole, 8), book.integrity)
+
+
+def test_different_evidence_is_adopted_by_its_caller() -> None:
+    """With the changes that came since the book became a suspect."""
+    books, book, told, core = lasting_mismatch()
+    books.suspects(7)
+    probe = told.snapshot(3)
+    books.apply(told.change(4, "0.25", "1"), now=8)
+
+    finding = (core.differs_from(probe), books.settle(core, probe, 8))
+    books.replace(probe, now=8)
+    books.tick(8 + CHECK_SECONDS)
+
+    assert ((True, "different"), "verified") == (finding, book.integrity)
+    assert numbers(told.bids) == sides(book)[0]
+
+
+@pytest.mark.parametrize("time", [2, 9])
+def test_evidence_of_another_time_is_unclear(time: int) -> None:
+    """One of both is ahead. The book stays a suspect, and is listed again later."""
+    books, book, told, core = lasting_mismatch()
+    books.suspects(7)
+
+    assert "unclear" == books.settle(core, told.snapshot(time), 8)
+    assert ("mismatch", 8 + DOUBT_SECONDS) == (book.integrity, books.deadline)
+    assert ([], [core]) == (books.suspects(9.9), books.suspects(10))
+
+
+def test_a_book_that_fails_on_and_on_is_checked_less_often() -> None:
+    """A failing check tries every price; a recipe changed for all must be no storm."""
+    books, _, told, _ = lasting_mismatch()
+    books.suspects(7)
+    now, pauses = 7.0, []
+    for number in range(4, FAILURES + 6):
+        books.apply(told.change(number, "0.2", str(number)), now=now)
+        pauses.append(round(books.deadline - now, 3))
+        now = books.deadline
+        books.tick(now)
+
+    assert [0.0, *[CHECK_SECONDS] * (FAILURES - 1), FAILING_SECONDS, FAILING_SECONDS] == pauses
+
+
+@pytest.mark.parametrize(
+    ("fitting", "falls_back"), [(RECIPE_ASSETS - 1, True), (RECIPE_ASSETS, False)]
+)
+def many_books(fitting: int) -> tuple[Books, list[BookCore]]:
+    """Some verified books, one with a check pending, and five whose real hashes fit nothing."""
+    ids = [str(number) for number in range(fitting)]
+    books, _, [told, *_] = hashed(*ids)
+    books.apply(told.change(2, "0.3", "9"), now=0)
+    changed: list[BookCore] = []
+    for number in range(fitting, fitting + RECIPE_ASSETS):
+        books.add(BookCore(str(number)))
+        whole = snapshot(asset_id=str(number), hash=REAL)
+        changed = books.replace(whole._replace(market="0x2"), now=0)
+    return books, changed
+
+
+def test_a_recipe_that_fits_hardly_any_book_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """It fails for more than half, from their first snapshot on: "top", and one WARNING."""
+    books, changed = many_books(RECIPE_ASSETS - 1)
+
+    assert ("top", NEVER) == (books.verify, books.deadline)
+    assert ["8", "0", "1", "2", "3"] == [core.asset_id for core in changed]
+    assert {"unverified"} == {core.integrity for core in books}
+    assert ["the hashes of 5 of 9 books fit no known recipe: only best prices are checked"] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
+def test_a_recipe_that_fits_half_of_the_books_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """The others are unverified. A book that is removed counts no more."""
+    books, _ = many_books(RECIPE_ASSETS)
+    kept, warnings = books.verify, len(caplog.records)
+    books.remove("9")
+    books.remove("4")
+    books.add(BookCore("4"))
+    books.replace(snapshot(asset_id="4", hash=REAL), now=0)
+
+    assert ("hash", 0, "top") == (kept, warnings, books.verify)
+
+
+def test_a_lost_recipe_is_noticed_by_evidence_too() -> None:
+    """It fits nothing any more in the midst of a run: the fifth acquittal gives it up."""
+    ids = [str(number) for number in range(RECIPE_ASSETS)]
+    books, handles, told = hashed(*ids)
+    for one in told:
+        one.bids["0.3"] = "9"
+        books.apply(changes(2, change("0.3", "9", asset_id=one.asset_id, hash=REAL)), now=5)
+    books.tick(5)
+    suspects = books.suspects(7)
+
+    for core, one in zip(suspects, told, strict=True):
+        books.settle(core, one.snapshot(2)._replace(hash=REAL), 8)
+
+    assert ("top", {"unverified"}) == (books.verify, set(integrities(handles)))
+
+
+def test_a_stale_book_is_not_checked() -> None:
+    """Not by a check that was due when another thread ended its subscription."""
+    books, [book], [told] = hashed(YES)
+    books.apply(told.change(2, "0.45", "1"), now=5)
+
+    book.leave()
+
+    assert ([], 1) == (books.tick(5), books.hash_checks)
 
 
 # --- properties ----------------------------------------------------------------------------------

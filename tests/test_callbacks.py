@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from polymarket_ws.books import Top
-from polymarket_ws.callbacks import Callbacks, Registration, assets_of, callback_name, is_data
+from polymarket_ws.callbacks import Callbacks, Registration, callback_name, is_data
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.events import (
     EVENTS,
@@ -19,13 +18,16 @@ from polymarket_ws.events import (
     Disconnected,
     Event,
     Frame,
+    Gap,
     Level,
     LevelChange,
     NewMarket,
     PriceChange,
+    Resync,
     Side,
     Unknown,
 )
+from polymarket_ws.live_book import Top
 
 M1, M2 = "0x" + "1" * 64, "0x" + "2" * 64
 
@@ -297,7 +299,6 @@ def test_events_without_asset_pass_no_asset_filter() -> None:
 
     assert [False, True, True] == [by_asset.matches(e) for e in (unknown, new, book("2"))]
     assert [False, True, True] == [by_market.matches(e) for e in (unknown, new, book("2"))]
-    assert [(), ("1", "2"), ("9",)] == [assets_of(e) for e in (unknown, new, book("9"))]
 
 
 def test_top_only_compares_with_the_last_call_for_that_asset() -> None:
@@ -342,22 +343,41 @@ def test_several_callbacks_of_one_event_stay_in_order() -> None:
 
 
 def test_on_event_hears_every_data_event_after_its_own_callbacks() -> None:
-    """Not what happens to connections, and not raw frames."""
+    """Not what happens to connections, not what was missed, and not raw frames."""
     callbacks = Callbacks()
     callbacks.add(Registration("event", print))
-    for name in ("book", "connect", "frame"):
+    for name in ("book", "connect", "frame", "gap"):
         callbacks.add(Registration(name, show))
     connected = Connected(
         channel="market", connection="c", generation=1, reconnected=False, attempt=1
     )
 
+    frame = Frame(channel="market", text="x")
+    gap = Gap(channel="market", connection="c", reason="disconnect")
+
     heard = [
         [r.callback for r in callbacks.for_event(event)]
-        for event in (book(), connected, Frame(channel="market", text="x"), price_change("1"))
+        for event in (book(), connected, frame, gap, price_change("1"))
     ]
 
-    assert [[show, print], [show], [show], [print]] == heard
-    assert {Connected, Disconnected, Frame} == {k for k in EVENTS.values() if not is_data(k)}
+    assert [[show, print], [show], [show], [show], [print]] == heard
+    assert {Connected, Disconnected, Frame, Gap, Resync} == {
+        k for k in EVENTS.values() if not is_data(k)
+    }
+
+
+def test_a_gap_is_filtered_by_its_assets() -> None:
+    """Any of them; that of the user channel has none and passes no filter by asset."""
+    gaps = [
+        Gap(channel="market", connection="c", reason="disconnect", asset_ids=("1", "2")),
+        Gap(channel="market", connection="c", reason="disconnect", asset_ids=("3",)),
+        Gap(channel="user", connection="c", reason="disconnect"),
+    ]
+
+    assert [[True, False, False], [True, True, True]] == [
+        [register(show, "gap", **filters).matches(gap) for gap in gaps]
+        for filters in ({"asset_ids": frozenset("2")}, {})
+    ]
 
 
 def test_removing_compares_with_equality() -> None:

@@ -211,7 +211,11 @@ def test_each_event_changes_its_view() -> None:
         take(channel, {"event_type": "something_new"}),
     ]
 
-    assert [Taken(True, [core])] * 4 + [Taken(True, [])] == taken
+    assert [
+        Taken(True, [core], ("1",)),
+        *[Taken(True, [core])] * 3,
+        Taken(True, []),
+    ] == taken
     assert ("0.5", "2") == core.published.bid
     assert (Decimal("0.45"), Decimal("0.001")) == (core.last_trade_price, core.tick_size)
 
@@ -255,6 +259,116 @@ def test_losing_the_connection_loses_every_book() -> None:
     assert ["disconnect", "no_snapshot"] == [c.published.stale_reason for c in wish.cores.values()]
 
 
+def test_a_snapshot_revives_a_book_that_was_not_live() -> None:
+    """The first one, and one after a loss; not a refresh of a live one, nor a foreign one."""
+    wish = wanted("1")
+    channel = market_channel(wish)
+
+    first, refresh, foreign = [take(channel, book(id_)) for id_ in "119"]
+    channel.lose("disconnect")
+    again = take(channel, book())
+
+    core = wish.cores["1"]
+    assert [Taken(True, [core], ("1",)), Taken(True, [core])] == [first, refresh]
+    assert [Taken(True, []), Taken(True, [core], ("1",))] == [foreign, again]
+
+
+def test_a_refresh_may_prove_a_book_wrong() -> None:
+    """Levels that no change had told; the book is right again with it, and was live throughout."""
+    wish = wanted("1")
+    channel = market_channel(wish)
+    take(channel, book())
+    refresh = {**book(), "bids": [{"price": "0.3", "size": "1"}]}
+    del refresh["tick_size"]
+
+    taken = take(channel, refresh)
+
+    core = wish.cores["1"]
+    assert Taken(True, [core], (), ((core, "refresh_mismatch"),)) == taken
+    assert ("0.3", "1") == core.published.bid
+
+
+@pytest.mark.parametrize(
+    ("custom", "flag"), [(False, ""), (True, ',"custom_feature_enabled":true')]
+)
+def test_a_new_snapshot_takes_two_texts(custom: bool, flag: str) -> None:
+    """A known token alone draws none; the features are said again. Changes meanwhile are held."""
+    wish = wanted("1", "2", custom_features=custom)
+    channel = market_channel(wish)
+    take(channel, book())
+
+    texts = channel.renewal_texts(["1", "2"])
+    entry = {"asset_id": "1", "price": "0.5", "size": "2", "side": "BUY"}
+    take(channel, {"event_type": "price_change", "price_changes": [entry], "timestamp": "2"})
+    take(channel, book())
+
+    assert [
+        '{"operation":"unsubscribe","assets_ids":["1","2"]}',
+        f'{{"operation":"subscribe","assets_ids":["1","2"]{flag}}}',
+    ] == texts
+    assert ("0.5", "2") == wish.cores["1"].published.bid
+
+
+def test_an_awaited_snapshot_can_be_given_up() -> None:
+    """A late one then replaces a live book whole; one that has no book yet goes on waiting."""
+    wish = wanted("1", "2")
+    channel = market_channel(wish)
+    take(channel, book("1"))
+    channel.renewal_texts(["1"])
+    for id_ in "12":
+        entry = {"asset_id": id_, "price": "0.5", "size": "2", "side": "BUY"}
+        take(channel, {"event_type": "price_change", "price_changes": [entry], "timestamp": "2"})
+
+    channel.release(["1", "2", "9"])
+    for id_ in "12":
+        take(channel, book(id_))
+
+    assert [("0.4", "1"), ("0.5", "2")] == [c.published.bid for c in wish.cores.values()]
+
+
+def test_doubted_books_are_stale() -> None:
+    """Named are those that were live until now."""
+    wish = wanted("1", "2", "3")
+    channel = market_channel(wish)
+    for id_ in "13":
+        take(channel, book(id_))
+
+    assert [wish.cores["1"]] == channel.doubt(["1", "2"], "silent")
+    assert ["silent", None] == [wish.cores[id_].published.stale_reason for id_ in "13"]
+
+
+@pytest.mark.parametrize(
+    ("asset_id", "bid", "differs"), [("1", "0.4", False), ("1", "0.3", True), ("9", "0.3", False)]
+)
+def test_a_fresh_snapshot_is_compared_with_a_live_book(
+    asset_id: str, bid: str, differs: bool
+) -> None:
+    """One of an asset that is not wanted, or whose book is stale, proves nothing."""
+    channel = market_channel(wanted("1"))
+    take(channel, book())
+    text = json.dumps(
+        {
+            **book(asset_id),
+            "bids": [{"price": bid, "size": "1"}],
+            "market": MARKET,
+            "timestamp": "1",
+        }
+    )
+    [decoded] = decode(text, "market", 0)
+    assert isinstance(decoded, Decoded)
+
+    assert differs is channel.differs(decoded)
+    channel.lose("disconnect")
+    assert not channel.differs(decoded)
+
+
+def test_the_market_channel_keeps_its_books_time() -> None:
+    """Nothing is due while there is nothing to check."""
+    channel = market_channel(wanted("1"))
+
+    assert (float("inf"), []) == (channel.deadline, channel.tick(1.0))
+
+
 # --- user ----------------------------------------------------------------------------------------
 
 
@@ -295,12 +409,15 @@ def test_a_trade_told_before_is_no_news() -> None:
 
 
 def test_the_user_channel_has_no_books() -> None:
-    """Nothing to adopt, to mark stale or to lose; orders stay known."""
+    """Nothing to adopt, to mark stale, to renew or to lose; orders stay known."""
     channel = user_channel()
     channel.adopt(Wanted(None))
 
     assert [] == channel.take_flaw(DecodeError("$", "?", event_type="order"))
     assert [] == channel.lose("disconnect")
+    assert [] == channel.renewal_texts(["1"])
+    assert [] == channel.doubt(["1"], "silent")
+    assert (float("inf"), []) == (channel.deadline, channel.tick(1.0))
 
 
 def test_the_channels_say_what_they_are() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from polymarket_ws import Disconnected, LiveBook, Options, Subscriber, cli, errors
+from polymarket_ws import Disconnected, Gap, LiveBook, Options, Subscriber, cli, errors
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.stats import ConnectionStats, Stats
 
@@ -125,6 +125,14 @@ def test_every_reason_of_a_disconnect_is_documented() -> None:
     promised = set(re.findall(r'"(\w+)"', inspect.getdoc(Disconnected) or ""))
 
     assert promised == {_codes(row[0])[0] for row in _rows("reconnecting.md", "reason")}
+
+
+def test_every_reason_of_a_gap_is_documented() -> None:
+    """reconnecting.md has the words that the docstring of Gap promises."""
+    promised = set(re.findall(r'"(\w+)"', inspect.getdoc(Gap) or ""))
+    rows = _rows("reconnecting.md", "reason of a gap")
+
+    assert promised == {code for row in rows for code in _codes(row[0])}
 
 
 def test_every_stale_reason_is_documented() -> None:

@@ -12,12 +12,45 @@ from hypothesis import strategies as st
 from polymarket_ws.books import BookCore
 from polymarket_ws.errors import DecodeError, PolymarketWsError, QueueOverflow
 from polymarket_ws.event_queue import LIFECYCLE_LIMIT, EventQueue, Item
-from polymarket_ws.events import Connected, Disconnected, Order, Side, Unknown
+from polymarket_ws.events import (
+    BestBidAsk,
+    Connected,
+    Disconnected,
+    Event,
+    Gap,
+    Order,
+    Resync,
+    Side,
+    Unknown,
+)
 
 
 def data(number: int = 0) -> Unknown:
     """Market data."""
     return Unknown(channel="market", wire_event_type=str(number), data=None)
+
+
+def quote(asset_id: str) -> BestBidAsk:
+    """Market data of one asset."""
+    return BestBidAsk(
+        market="0x1", asset_id=asset_id, best_bid=None, best_ask=None, spread=None, timestamp_ms=1
+    )
+
+
+def overflow(dropped: int, *asset_ids: str) -> list[Event]:
+    """What stands in the place of dropped events."""
+    told = {"channel": "market", "connection": "", "reason": "overflow", "asset_ids": asset_ids}
+    return [Gap(**told, dropped=dropped), Resync(**told)]
+
+
+def gap(connection: str = "a", number: int = 1) -> Gap:
+    """A gap of a connection, which others tell apart by its number."""
+    return Gap(channel="market", connection=connection, reason="disconnect", dropped=number)
+
+
+def resync(connection: str = "a") -> Resync:
+    """The end of one."""
+    return Resync(channel="market", connection=connection, reason="disconnect")
 
 
 def order(number: int = 0) -> Order:
@@ -76,23 +109,71 @@ def test_items_leave_in_the_order_they_came() -> None:
         order(2),
         data(2),
         disconnected(),
+        gap(),
+        resync(),
     ]
 
     dropped = queue.put(items[:3]) + queue.put(items[3:])
 
-    assert (0, 8, 8) == (dropped, len(queue), queue.high_water)
+    assert (0, 10, 10) == (dropped, len(queue), queue.high_water)
     assert items == drain(queue)
-    assert (None, 0, 8) == (queue.pop(), len(queue), queue.high_water)
+    assert (None, 0, 10) == (queue.pop(), len(queue), queue.high_water)
 
 
 def test_beyond_the_limit_the_oldest_market_data_goes() -> None:
-    """What is newer is worth more; the count tells how much went."""
+    """What is newer is worth more; the count tells how much went, and a Gap from where."""
     queue = EventQueue(3)
-    queue.put([data(1), order(1), data(2)])
+    queue.put([order(0), data(1), order(1), data(2)])
 
     assert 2 == queue.put([data(3), data(4), data(5)])
-    assert (2, 4) == (queue.dropped, queue.high_water)
-    assert [order(1), data(3), data(4), data(5)] == drain(queue)
+    assert (2, 6, 6) == (queue.dropped, len(queue), queue.high_water)
+    assert [order(0), *overflow(2), order(1), data(3), data(4), data(5)] == drain(queue)
+
+
+def test_a_gap_stands_in_place_of_what_was_dropped() -> None:
+    """It names each asset once; what is dropped later, before it is told, is added to it."""
+    queue = EventQueue(1)
+    core = BookCore("1")
+    queue.put([core, quote("2"), connected(), quote("1"), quote("2"), order(1)])
+    queue.put([data(1), disconnected()])
+
+    assert [
+        core,
+        *overflow(3, "2", "1"),
+        connected(),
+        order(1),
+        data(1),
+        disconnected(),
+    ] == drain(queue)
+    assert 0 == len(queue)
+
+
+def test_what_is_dropped_after_a_gap_was_told_has_its_own() -> None:
+    """And no event stands between a Gap and its Resync: nothing is missing after them."""
+    queue = EventQueue(1)
+    queue.put([quote("1"), quote("2")])
+    first = [queue.pop()]
+    assert 2 == len(queue)
+    queue.put([quote("3"), quote("4")])
+
+    assert 3 == len(queue)
+    assert [*overflow(1, "1"), *overflow(2, "2", "3"), quote("4")] == first + drain(queue)
+    assert 3 == queue.dropped
+
+
+def test_a_gap_is_told_when_nothing_else_waits() -> None:
+    """All that was newer may have left before it: kept apart, and taken by `clear`."""
+    queue = EventQueue(0)
+    queue.put([quote("1")])
+
+    assert (2, overflow(1, "1")) == (len(queue) + 1, drain(queue))
+    queue.put([quote("1")])
+    assert isinstance(queue.pop(), Gap)
+    queue.clear()
+    assert [] == drain(queue)
+    queue.put([quote("1")])
+    queue.clear()
+    assert [] == drain(queue)
 
 
 def test_one_read_may_bring_more_than_the_limit() -> None:
@@ -100,7 +181,7 @@ def test_one_read_may_bring_more_than_the_limit() -> None:
     queue = EventQueue(2)
 
     assert 3 == queue.put(map(data, range(5)))
-    assert [data(3), data(4)] == drain(queue)
+    assert [*overflow(3), data(3), data(4)] == drain(queue)
 
 
 def test_errors_count_as_market_data() -> None:
@@ -108,7 +189,7 @@ def test_errors_count_as_market_data() -> None:
     queue = EventQueue(1)
     errors: list[PolymarketWsError] = [DecodeError("$", str(n)) for n in range(3)]
 
-    assert (2, [errors[2]]) == (queue.put(errors), drain(queue))
+    assert (2, [*overflow(2), errors[2]]) == (queue.put(errors), drain(queue))
 
 
 def test_own_orders_and_trades_are_never_dropped() -> None:
@@ -155,6 +236,15 @@ def test_of_a_flapping_connection_the_newest_lifecycle_events_wait() -> None:
     assert LIFECYCLE_LIMIT == queue.coalesced == len(drain(queue))
 
 
+def test_gaps_and_resyncs_share_the_bound_of_their_connection() -> None:
+    """The oldest of all that is told of its life goes first."""
+    queue = EventQueue(10)
+    queue.put([connected(), *(gap(number=n) for n in range(LIFECYCLE_LIMIT)), resync("b")])
+
+    assert [*(gap(number=n) for n in range(LIFECYCLE_LIMIT)), resync("b")] == drain(queue)
+    assert 1 == queue.coalesced
+
+
 def test_clearing_discards_everything_and_every_mark() -> None:
     """Afterwards it is as new, but for its counts."""
     queue = EventQueue(2)
@@ -169,9 +259,24 @@ def test_clearing_discards_everything_and_every_mark() -> None:
     assert 0 == queue.coalesced
 
 
+def modelled_drop(model: list[Item], limit: int) -> list[Item]:
+    """The model without its surplus, and with the untold Gap in its place."""
+    surplus = [i for i in model if isinstance(i, Unknown)][:-limit]
+    if not surplus:
+        return model
+    untold = next((i for i in model if isinstance(i, Gap)), None)
+    told = overflow(len(surplus) + (untold.dropped if untold else 0))
+    if untold is None:
+        at = model.index(surplus[0])
+        model = [*model[:at], *told, *model[at:]]
+    return [told[0] if i is untold else i for i in model if i not in surplus]
+
+
 @given(st.integers(1, 5), st.lists(st.lists(st.sampled_from("dob"), max_size=6), max_size=8))
 def test_a_queue_equals_a_plain_model(limit: int, batches: list[list[str]]) -> None:
-    """Order is kept, own events all stay, of market data the newest `limit`, of a book one mark."""
+    """Order is kept, own events all stay, of market data the newest `limit`, of a book one mark;
+    in place of the others stands one Gap with its Resync.
+    """
     queue, core, number = EventQueue(limit), BookCore("1"), 0
     model: list[Item] = []
     for batch in batches:
@@ -186,10 +291,10 @@ def test_a_queue_equals_a_plain_model(limit: int, batches: list[list[str]]) -> N
         for item in items:
             if item is not core or core not in model:
                 model.append(item)
-        surplus = [i for i in model if isinstance(i, Unknown)][:-limit]
-        model = [i for i in model if i not in surplus]
+        model = modelled_drop(model, limit)
+        assert len(model) - sum(isinstance(i, Gap) for i in model) == len(queue)
         if number % 3 == 0 and model:
-            assert model.pop(0) is queue.pop()
+            assert model.pop(0) == queue.pop()
 
     assert model == drain(queue)
 

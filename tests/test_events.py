@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from polymarket_ws import events
 from polymarket_ws.events import (
+    CONTINUITY,
     CUSTOM_FEATURES,
     EVENTS,
     LIFECYCLE,
@@ -28,6 +29,7 @@ from polymarket_ws.events import (
     Event,
     EventMessage,
     Frame,
+    Gap,
     LastTradePrice,
     Level,
     LevelChange,
@@ -35,12 +37,14 @@ from polymarket_ws.events import (
     NewMarket,
     Order,
     PriceChange,
+    Resync,
     Side,
     State,
     TimedEvent,
     Trade,
     Unknown,
     Value,
+    assets_of,
     plain,
 )
 
@@ -87,6 +91,28 @@ def disconnected(**fields: Any) -> Disconnected:
     return Disconnected(**{**given, **fields})
 
 
+def gap(**fields: Any) -> Gap:
+    """What a lost connection leaves unknown."""
+    given: dict[str, Any] = {
+        "channel": "market",
+        "connection": "1-market",
+        "reason": "disconnect",
+        "asset_ids": (TOKEN, "2"),
+    }
+    return Gap(**{**given, **fields})
+
+
+def resync(**fields: Any) -> Resync:
+    """Its end."""
+    given: dict[str, Any] = {
+        "channel": "market",
+        "connection": "1-market",
+        "reason": "disconnect",
+        "asset_ids": ("2",),
+    }
+    return Resync(**{**given, **fields})
+
+
 ours: st.SearchStrategy[Event] = st.one_of(
     st.builds(
         Unknown, channel=st.just("market"), wire_event_type=strategies.words, data=st.just({"a": 1})
@@ -107,6 +133,12 @@ ours: st.SearchStrategy[Event] = st.one_of(
         code=st.none() | st.integers(1000, 4999),
         delay=st.none() | st.floats(0, 300),
     ),
+    st.builds(
+        gap,
+        asset_ids=st.lists(strategies.words, max_size=300).map(tuple),
+        dropped=st.integers(0, 10**9),
+    ),
+    st.builds(resync, duration=st.floats(0, 1e6)),
 )
 all_events = strategies.wire_events | ours
 
@@ -181,6 +213,7 @@ def test_every_event_is_known_by_its_callbacks_name() -> None:
     """The wire's event_type, or our word."""
     assert all(name == kind.event_type for name, kind in EVENTS.items())
     assert {"connect", "disconnect"} == {kind.event_type for kind in LIFECYCLE}
+    assert {"gap", "resync"} == {kind.event_type for kind in CONTINUITY}
     assert {"order", "trade"} == {kind.event_type for kind in OWN}
     assert set(EVENTS) >= CUSTOM_FEATURES
     assert {k for k in vars(events).values() if isinstance(k, type) and issubclass(k, Event)} == {
@@ -318,6 +351,9 @@ def test_our_own_events_have_a_dict_too() -> None:
         "will_retry": True,
         "attempt": 0,
     } == disconnected().to_dict()
+    lost = {"channel": "market", "connection": "1-market", "reason": "disconnect"}
+    assert {**lost, "asset_ids": [TOKEN, "2"], "dropped": 0, "detail": ""} == gap().to_dict()
+    assert {**lost, "asset_ids": ["2"], "duration": 1.5} == resync(duration=1.5).to_dict()
 
 
 @given(strategies.wire_events)
@@ -337,6 +373,32 @@ def test_a_dict_is_json(event: Event) -> None:
 def test_a_number_is_written_without_exponent(number: str, text: str) -> None:
     """And with its zeros."""
     assert text == plain(Decimal(number))
+
+
+@pytest.mark.parametrize(
+    ("make", "assets"),
+    [
+        (book, (TOKEN,)),
+        (gap, (TOKEN, "2")),
+        (lambda: gap(channel="user", asset_ids=()), ()),
+        (disconnected, ()),
+        (lambda: Frame(channel="market", text="x"), ()),
+        (
+            lambda: PriceChange(
+                market=M,
+                timestamp_ms=1,
+                price_changes=tuple(
+                    LevelChange(asset_id=id_, price=Decimal(1), size=Decimal(1), side=Side.BUY)
+                    for id_ in "12"
+                ),
+            ),
+            ("1", "2"),
+        ),
+    ],
+)
+def test_an_event_is_about_its_assets(make: Callable[[], Event], assets: tuple[str, ...]) -> None:
+    """One, several, or none."""
+    assert assets == assets_of(make())
 
 
 # --- printed -------------------------------------------------------------------------------------
@@ -362,6 +424,19 @@ def test_a_number_is_written_without_exponent(number: str, text: str) -> None:
         (
             lambda: disconnected(detail="word " * 40),
             "Disconnected(connection='1-market', reason='closed', detail='word word ",
+        ),
+        (
+            lambda: gap(reason="overflow", dropped=3),
+            "Gap(reason='overflow', channel='market', asset_ids=('2875600126…6479', '2'), "
+            "dropped=3)",
+        ),
+        (
+            lambda: gap(channel="user", asset_ids=()),
+            "Gap(reason='disconnect', channel='user'",
+        ),
+        (
+            lambda: resync(duration=1 / 3),
+            "Resync(reason='disconnect', channel='market', asset_ids=('2'), duration=0.333)",
         ),
         (
             lambda: Frame(channel="market", text='[{"a":1},\n{}]'),

@@ -19,6 +19,7 @@ from polymarket_ws.options import Options
 NUMBERS = {
     "heartbeat_interval": (0.01, 60),
     "pong_timeout": (0.01, 600),
+    "first_event_timeout": (0.1, 3600),
     "connect_timeout": (0.01, 600),
     "send_timeout": (0.01, 600),
     "backoff_base": (0.001, 600),
@@ -27,6 +28,7 @@ NUMBERS = {
 WHOLE = {
     "queue_limit": (1, 10_000_000),
     "max_attempts": (1, 1_000_000),
+    "max_assets_per_connection": (1, 10_000),
     "max_message_bytes": (1024, 2**31 - 1),
 }
 URLS = ("market_url", "user_url")
@@ -44,7 +46,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     options = Options()
 
     assert {
-        "verify": "top",
+        "verify": "hash",
         "callback_errors": "log",
         "custom_features": False,
         "queue_limit": 100_000,
@@ -55,11 +57,14 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "user_url": "wss://ws-subscriptions-clob.polymarket.com/ws/user",
         "heartbeat_interval": 10.0,
         "pong_timeout": 20.0,
+        "data_timeout": 60.0,
+        "first_event_timeout": 15.0,
         "connect_timeout": 10.0,
         "send_timeout": 5.0,
         "backoff_base": 0.25,
         "backoff_cap": 30.0,
         "max_attempts": None,
+        "max_assets_per_connection": 200,
         "max_message_bytes": 64 * 2**20,
     } == attrs.asdict(options)
 
@@ -101,14 +106,15 @@ def test_a_whole_number_is_an_int(name: str, bounds: tuple[int, int], wrong: Any
 def test_a_missing_limit_is_none_only_where_it_may_be() -> None:
     """max_attempts None is for ever; a queue has a limit."""
     assert None is Options(max_attempts=None).max_attempts
+    assert None is Options(data_timeout=None).data_timeout
     assert "not None" in sentence(queue_limit=None)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"verify": "hash"}, "verify must be 'top' or 'off', not 'hash'"),
-        ({"verify": None}, "verify must be 'top' or 'off', not None"),
+        ({"verify": "full"}, "verify must be 'hash' or 'top' or 'off', not 'full'"),
+        ({"verify": None}, "verify must be 'hash' or 'top' or 'off', not None"),
         ({"callback_errors": "ignore"}, "callback_errors must be 'log' or 'raise', not 'ignore'"),
         ({"custom_features": 1}, "custom_features must be True or False, not 1"),
         ({"trust_env": "no"}, "trust_env must be True or False, not 'no'"),

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -37,6 +38,7 @@ from polymarket_ws.testing import (
     make_price_change,
     make_trade,
 )
+from polymarket_ws.testing.admission import Admission
 
 SECONDS = 10.0
 AUTH = {"apiKey": "key-1", "secret": "s3", "passphrase": "p4"}
@@ -393,6 +395,52 @@ def test_any_other_path_is_not_found(server: FakeServer, path: str) -> None:
     assert 404 == caught.value.response.status_code
 
 
+def test_assets_beyond_the_limit_are_silently_not_served(tls: bool) -> None:
+    """Neither their snapshots nor their events come, though the subscription is accepted."""
+    with FakeServer(tls=tls, max_assets_per_connection=2) as server:
+        for asset_id in "12345":
+            server.add_book(make_book(asset_id))
+        with client(server) as c:
+            say(c, type="market", assets_ids=["1"])
+            assert ["1"] == [book["asset_id"] for book in events(c)]
+            say(c, operation="subscribe", assets_ids=["3", "2", "4"])
+            assert ["3"] == [book["asset_id"] for book in events(c)]
+            sent = [server.send(make_price_change(asset_id)) for asset_id in "12345"]
+            heard = [events(c)["price_changes"][0]["asset_id"] for _ in range(2)]
+            say(c, operation="subscribe", assets_ids=["2"])
+
+            assert "NO NEW ASSETS" == text(c)
+            assert nothing_more(c)
+        [record] = server.connections
+    assert ([1, 0, 1, 0, 0], ["1", "3"]) == (sent, heard)
+    assert ({"1", "2", "3", "4"}, {"2", "4"}) == (record.asset_ids, record.unserved)
+
+
+def test_an_unsubscribed_asset_makes_room_for_the_next() -> None:
+    """A place is for who subscribes next; who was turned away has to ask again."""
+    with FakeServer(max_assets_per_connection=1) as server:
+        for asset_id in "123":
+            server.add_book(make_book(asset_id))
+        with client(server) as c:
+            say(c, type="market", assets_ids=["1", "2"])
+            assert ["1"] == [book["asset_id"] for book in events(c)]
+            say(c, operation="unsubscribe", assets_ids=["1", "2"])
+            say(c, operation="subscribe", assets_ids=["3"])
+            assert ["3"] == [book["asset_id"] for book in events(c)]
+            assert [0, 0, 1] == [server.send(make_price_change(a)) for a in "123"]
+
+
+def test_the_limit_is_that_of_each_connection() -> None:
+    """Two connections are served two assets each."""
+    with FakeServer(max_assets_per_connection=2) as server:
+        for asset_id in "1234":
+            server.add_book(make_book(asset_id))
+        for wanted in (["1", "2"], ["3", "4"]):
+            with client(server) as c:
+                say(c, type="market", assets_ids=wanted)
+                assert wanted == [book["asset_id"] for book in events(c)]
+
+
 # --- manners of the user channel -----------------------------------------------------------------
 
 
@@ -722,6 +770,40 @@ def test_a_handshake_can_be_rejected(
         assert f"{name}: {value}" in head
 
 
+def test_a_crowd_of_handshakes_is_answered_with_429() -> None:
+    """Beyond connects_per_second: HTTP 429 with Retry-After 1; later ones are let in again."""
+    with FakeServer(connects_per_second=1) as server, contextlib.ExitStack() as stack:
+        statuses: list[int] = []
+        waits = set()
+        deadline = time.monotonic() + SECONDS
+        while 429 not in statuses or statuses[-1] != 101:
+            assert time.monotonic() < deadline
+            try:
+                stack.enter_context(client(server))
+                statuses.append(101)
+            except InvalidStatus as error:
+                statuses.append(error.response.status_code)
+                waits.add(error.response.headers["Retry-After"])
+
+        assert {"1"} == waits
+        assert statuses == [record.status for record in server.connections]
+
+
+def test_handshakes_are_counted_over_any_one_second() -> None:
+    """Two a second: a third one within a second of the first is turned away, and does not count."""
+    admission = Admission(per_second=2)
+    times = (10.0, 10.5, 10.9, 10.99, 11.0, 11.4, 11.5)
+
+    assert [True, True, False, False, True, False, True] == [
+        admission.judge(now) is None for now in times
+    ]
+
+
+def test_without_a_limit_everybody_is_let_in() -> None:
+    """None is any number."""
+    assert {None} == {Admission(per_second=None).judge(10.0) for _ in range(100)}
+
+
 def test_a_standing_fault_lasts_until_it_is_cleared(server: FakeServer) -> None:
     """times=None: every connection, until clear()."""
     server.faults.reject(503, times=None)
@@ -847,6 +929,8 @@ class Stats:
 class Counted:
     local_port: int
     messages: int = 0
+    state: str = "open"
+    generation: int = 1
 
 
 @define
@@ -894,6 +978,14 @@ def test_settling_waits_for_every_text_and_every_callback(server: FakeServer) ->
         reader.start()
         server.settle(subscriber, timeout=SECONDS)
         reader.join(SECONDS)
+        drained = Counted(0, messages=7, state="idle")
+        subscriber.counted.append(drained)
+        server.settle(subscriber, timeout=SECONDS)
+        for waited_for in (Counted(0, state="waiting"), Counted(0, state="idle", generation=0)):
+            subscriber.counted[1] = waited_for
+            with pytest.raises(TimeoutError, match="no subscription from port"):
+                server.settle(subscriber, timeout=0.05)
+        subscriber.counted[1:] = []
         subscriber.pending = 4
         with pytest.raises(TimeoutError, match="4 events wait for their callbacks"):
             server.settle(subscriber, timeout=0.05)

@@ -19,19 +19,22 @@ from wsproto.events import Ping as WsPing
 
 from polymarket_ws.account import Account
 from polymarket_ws.backoff import Ending
-from polymarket_ws.books import BookCore, Books, LiveBook
+from polymarket_ws.books import BookCore, Books
 from polymarket_ws.channels import MarketChannel, UserChannel, Wanted
+from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.event_queue import Item
-from polymarket_ws.events import Book, Frame, PriceChange, Trade, Unknown
+from polymarket_ws.events import Book, Frame, Gap, PriceChange, Resync, Trade, Unknown
 from polymarket_ws.frames import Close, Pong
+from polymarket_ws.live_book import LiveBook
 from polymarket_ws.options import Options
-from polymarket_ws.session import Session, Tally
+from polymarket_ws.session import REDRIVES, Session, Tally
 
 MARKET = "0x" + "a" * 64
 NO_BOOK_TEXT = json.dumps({"event_type": "later", "n": 1})
-OPTIONS = Options(heartbeat_interval=10, pong_timeout=20)
+# Nothing here comes from a server that would answer: only the tests of it ask again.
+OPTIONS = Options(heartbeat_interval=10, pong_timeout=20, first_event_timeout=3600)
 OPENED_AT = 1_000.0
 
 
@@ -53,19 +56,26 @@ def close_frame(code: int | None, reason: str = "") -> bytes:
     return frame(b"" if code is None else code.to_bytes(2, "big") + reason.encode(), 8)
 
 
-def book_text(asset_id: str = "1", bid: str = "0.4", timestamp: int = 1) -> str:
-    """A snapshot that answers a subscription."""
-    return json.dumps(
-        {
-            "event_type": "book",
-            "market": MARKET,
-            "asset_id": asset_id,
-            "timestamp": str(timestamp),
-            "bids": [{"price": bid, "size": "1"}],
-            "asks": [],
-            "tick_size": "0.01",
-        }
-    )
+def book_text(
+    asset_id: str = "1", bid: str = "0.4", timestamp: int = 1, *, answers: bool = True
+) -> str:
+    """A snapshot that answers a subscription, or, without its tick size, one after a trade."""
+    book = {
+        "event_type": "book",
+        "market": MARKET,
+        "asset_id": asset_id,
+        "timestamp": str(timestamp),
+        "bids": [{"price": bid, "size": "1"}],
+        "asks": [],
+    }
+    return json.dumps({**book, "tick_size": "0.01"} if answers else book)
+
+
+def renewal(*asset_ids: str) -> list[str]:
+    """The texts that draw new snapshots."""
+    ids = json.dumps(asset_ids, separators=(",", ":"))
+    operations = ("unsubscribe", "subscribe")
+    return [f'{{"operation":"{o}","assets_ids":{ids}}}' for o in operations]
 
 
 def change_text(price: str, asset_id: str = "1", timestamp: int = 2) -> str:
@@ -84,14 +94,16 @@ def change_text(price: str, asset_id: str = "1", timestamp: int = 2) -> str:
 class Market:
     """A session on the market channel with the books of assets 1 and 2, opened at OPENED_AT."""
 
-    def __init__(self, *, opened: bool = True, hears_frames: bool = False) -> None:
+    def __init__(
+        self, *, opened: bool = True, hears_frames: bool = False, options: Options = OPTIONS
+    ) -> None:
         books = Books()
         cores = {id_: BookCore(id_) for id_ in ("1", "2")}
         self.books = {id_: LiveBook(core, lambda: 0.0) for id_, core in cores.items()}
         self.wanted = Wanted(frozenset(cores), cores)
         channel = MarketChannel("wss://example", books)
         channel.adopt(self.wanted)
-        self.session = Session("main", channel, OPTIONS, Tally(), lambda: hears_frames)
+        self.session = Session("main", channel, options, Tally(), lambda: hears_frames)
         if opened:
             self.session.open(self.wanted, OPENED_AT)
             self.sent()
@@ -152,7 +164,7 @@ def test_the_subscription_is_first_whatever_the_clock_says(
 
     sent = market.sent()
     assert sent[0].startswith('{"type":"market"')
-    assert ["PING"] == sent[1:]
+    assert ["PING"] == [text for text in sent[1:] if "operation" not in text]
 
 
 def test_a_text_ping_goes_out_every_interval() -> None:
@@ -230,7 +242,8 @@ def test_a_change_of_what_is_wanted_is_sent() -> None:
     market = Market()
     core = BookCore("3")
 
-    market.session.want(Wanted(frozenset("23"), {"2": market.wanted.cores["2"], "3": core}))
+    wanted = Wanted(frozenset("23"), {"2": market.wanted.cores["2"], "3": core})
+    market.session.want(wanted, OPENED_AT)
 
     assert [
         '{"operation":"unsubscribe","assets_ids":["1"]}',
@@ -242,7 +255,7 @@ def test_what_is_wanted_already_sends_nothing() -> None:
     """The server would answer NO NEW ASSETS."""
     market = Market()
 
-    market.session.want(market.wanted)
+    market.session.want(market.wanted, OPENED_AT)
 
     assert [] == market.sent()
 
@@ -252,7 +265,7 @@ def test_a_resubscribed_asset_is_asked_for_anew() -> None:
     market = Market()
     again = {**market.wanted.cores, "1": BookCore("1")}
 
-    market.session.want(evolve(market.wanted, cores=again))
+    market.session.want(evolve(market.wanted, cores=again), OPENED_AT)
 
     assert [
         '{"operation":"unsubscribe","assets_ids":["1"]}',
@@ -419,7 +432,9 @@ def test_a_duplicate_is_not_told_twice() -> None:
 
 
 def test_a_change_that_is_not_understood_makes_its_own_book_stale() -> None:
-    """Before the error is told; the twin's entry is applied, and its book stays live."""
+    """Before the error is told, and then the gap; the twin's entry is applied, and its book stays
+    live.
+    """
     market = Market()
     market.receive(text_frame("[" + book_text("1") + "," + book_text("2") + "]"))
     message = json.loads(change_text("0.5", "2"))
@@ -427,7 +442,7 @@ def test_a_change_that_is_not_understood_makes_its_own_book_stale() -> None:
 
     items = market.receive(text_frame(json.dumps(message)))
 
-    assert ["2", "PriceChange", "1", "DecodeError"] == [
+    assert ["2", "PriceChange", "1", "DecodeError", "Gap"] == [
         i.asset_id if isinstance(i, BookCore) else type(i).__name__ for i in items
     ]
     assert ("decode_error", True) == (market.books["1"].stale_reason, market.books["2"].valid)
@@ -444,6 +459,186 @@ def test_a_flaw_elsewhere_leaves_the_books_alone() -> None:
     assert [DecodeError, DecodeError] == [type(item) for item in items]
     assert "a binary message @ $" == str(items[1])
     assert (2, True) == (market.session.tally.decode_errors, market.books["1"].valid)
+
+
+def flaw(asset_id: str = "1") -> bytes:
+    """A change of one asset that is not understood."""
+    return text_frame(change_text("x", asset_id))
+
+
+def gaps(items: Sequence[Item]) -> list[tuple[str, str, str]]:
+    """The gaps and their ends: name, reason, assets."""
+    return [
+        (type(i).__name__, i.reason, "".join(i.asset_ids))
+        for i in items
+        if isinstance(i, (Gap, Resync))
+    ]
+
+
+def test_a_fresh_snapshot_heals_a_flaw() -> None:
+    """It is asked for as soon as time is looked at; with it the gap ends, after the event."""
+    market = Market()
+    market.receive(text_frame(book_text()))
+
+    told = market.receive(flaw(), now=1_001.0)
+    assert ([], True) == (market.sent(), market.session.deadline <= 1_001.1)
+    market.session.tick(1_001.1)
+    assert renewal("1") == market.sent()
+    healed = market.receive(text_frame(book_text(bid="0.5")), now=1_002.0)
+
+    assert [("Gap", "decode_error", "1")] == gaps(told)
+    assert [BookCore, Book, Resync] == [type(item) for item in healed]
+    assert [("Resync", "decode_error", "1")] == gaps(healed)
+    [duration] = [item.duration for item in healed if isinstance(item, Resync)]
+    assert 1.0 == pytest.approx(duration)
+    assert (True, Decimal("0.5")) == (market.books["1"].valid, market.books["1"].best_bid)
+
+
+def test_flaws_of_one_message_are_one_request() -> None:
+    """Whatever they broke by then is renewed at once; further flaws tell no further gap."""
+    market = Market()
+    market.receive(text_frame(book_text("1")), text_frame(book_text("2")))
+
+    told = market.receive(flaw("2"), flaw("1"), flaw("2"))
+    market.session.tick(OPENED_AT + 0.1)
+
+    assert [("Gap", "decode_error", "2"), ("Gap", "decode_error", "1")] == gaps(told)
+    assert renewal("1", "2") == market.sent()
+
+
+def test_a_storm_of_flaws_asks_once_in_ten_seconds() -> None:
+    """For each asset; each healing in between is followed by a gap of its own."""
+    market = Market()
+    market.receive(text_frame(book_text("1")), text_frame(book_text("2")))
+    asked_at = []
+    for tenth in range(250):
+        now = OPENED_AT + tenth / 10
+        market.receive(flaw(), now=now)
+        market.session.tick(now + 0.05)
+        if renewal("1")[1] in market.sent():
+            asked_at.append(tenth // 10)
+            market.receive(text_frame(book_text()), now=now + 0.06)
+
+    assert [0, 10, 20] == asked_at
+    assert (4, 3) == (market.session.incidents.gaps, market.session.incidents.resyncs)
+    assert market.session.tally.decode_errors == 250
+
+
+def test_what_has_healed_or_is_not_wanted_is_not_renewed() -> None:
+    """A book that came by itself; an asset that was unsubscribed."""
+    market = Market()
+    market.receive(text_frame(book_text("1")), text_frame(book_text("2")))
+    market.receive(flaw("1"), flaw("2"))
+    market.receive(text_frame(book_text("1", answers=False)))
+    market.session.want(Wanted(frozenset("1"), {"1": market.wanted.cores["1"]}), OPENED_AT)
+    market.sent()
+
+    market.session.tick(OPENED_AT + 1)
+
+    assert [] == market.sent()
+
+
+def test_a_refresh_that_proves_a_loss_is_a_gap_healed_at_once() -> None:
+    """Gap, the book, the event, Resync: it brings the right levels itself."""
+    market = Market()
+    market.receive(text_frame(book_text()))
+
+    items = market.receive(text_frame(book_text(bid="0.3", answers=False)))
+
+    assert [Gap, BookCore, Book, Resync] == [type(item) for item in items]
+    assert [("Gap", "refresh_mismatch", "1"), ("Resync", "refresh_mismatch", "1")] == gaps(items)
+
+
+def test_proof_from_elsewhere_replaces_a_book() -> None:
+    """Gap, the new book, Resync; nothing for a book that was stale already."""
+    market = Market()
+    market.receive(text_frame(book_text()))
+    fresh = [d for d in decode(book_text(bid="0.3"), "market", 0) if isinstance(d, Decoded)]
+
+    items = market.session.adopt(fresh, "hash_mismatch", OPENED_AT)
+
+    assert [Gap, BookCore, Book, Resync] == [type(item) for item in items]
+    assert [("Gap", "hash_mismatch", "1"), ("Resync", "hash_mismatch", "1")] == gaps(items)
+    assert Decimal("0.3") == market.books["1"].best_bid
+    market.receive(flaw())
+    assert [] == market.session.adopt(fresh, "hash_mismatch", OPENED_AT)
+
+
+def test_books_in_doubt_are_asked_for_anew() -> None:
+    """Stale first, then the gap; those that are stale already are left alone."""
+    market = Market()
+    market.receive(text_frame(book_text()))
+
+    items = market.session.renew(["1", "2"], "silent", OPENED_AT)
+
+    assert [BookCore, Gap] == [type(item) for item in items]
+    assert (renewal("1"), "silent") == (market.sent(), market.books["1"].stale_reason)
+    assert [] == market.session.renew(["1", "2"], "silent", OPENED_AT)
+    healed = market.receive(text_frame(book_text()))
+    assert [("Resync", "silent", "1")] == gaps(healed)
+
+
+def test_own_orders_have_nothing_to_renew() -> None:
+    """The user channel has no books."""
+    user = User()
+    user.sent()
+
+    assert [] == user.session.renew(["1"], "silent", OPENED_AT)
+    assert [] == user.sent()
+
+
+def test_a_first_book_that_does_not_come_is_asked_for_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """After each first_event_timeout, all assets in one go; then the gap, which helps."""
+    market = Market(options=Options(heartbeat_interval=60, first_event_timeout=15))
+    asked, told = [], []
+    for second in range(100):
+        told += market.session.tick(OPENED_AT + second)
+        asked += [second for text in market.sent() if '"subscribe"' in text]
+
+    [gap] = told
+    assert [15, 30, 45] == asked
+    assert REDRIVES == len(asked)
+    assert isinstance(gap, Gap)
+    assert ("no_data", ("1", "2")) == (gap.reason, gap.asset_ids)
+    assert "token ids have about 77 digits" in gap.detail
+    assert "1, 2: no book came, though asked for 4 times" in caplog.text
+    healed = market.receive(text_frame(book_text("1")), text_frame(book_text("2")))
+    assert [("Resync", "no_data", "12")] == gaps(healed)
+
+
+def test_what_has_come_or_is_unwanted_is_not_asked_for_again() -> None:
+    """Only the others; ids of full length need no hint."""
+    long_id = "7" * 77
+    market = Market(options=Options(heartbeat_interval=60, first_event_timeout=15))
+    market.receive(text_frame(book_text("1")))
+    cores = {"1": market.wanted.cores["1"], long_id: BookCore(long_id)}
+    market.session.channel.adopt(Wanted(frozenset(cores), cores))
+    market.session.want(Wanted(frozenset(cores), cores), OPENED_AT + 5)
+    market.sent()
+
+    told = []
+    for second in range(20, 100, 15):
+        told += market.session.tick(OPENED_AT + second)
+    texts = [text for text in market.sent() if text != "PING"]
+
+    assert renewal(long_id) * REDRIVES == texts
+    assert [("Gap", "no_data", long_id)] == gaps(told)
+    assert ["no book came, though asked for 4 times: closed market or wrong id?"] == [
+        gap.detail for gap in told if isinstance(gap, Gap)
+    ]
+
+
+def test_a_book_that_a_gap_waits_for_already_gets_no_other() -> None:
+    """A lost book that does not come back belongs to its first gap."""
+    market = Market(options=Options(heartbeat_interval=60, first_event_timeout=15))
+    lost = Gap(channel="market", connection="main", reason="disconnect", asset_ids=("1", "2"))
+    market.session.incidents.open(lost, OPENED_AT)
+
+    told = [item for second in range(100) for item in market.session.tick(OPENED_AT + second)]
+
+    assert [] == told
 
 
 def test_a_storm_of_flaws_leaves_a_handful_of_log_lines(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ from polymarket_ws import (
     Disconnected,
     Event,
     Frame,
+    Gap,
     LastTradePrice,
     Level,
     LevelChange,
@@ -31,6 +32,7 @@ from polymarket_ws import (
     Order,
     PolymarketWsError,
     PriceChange,
+    Resync,
     Side,
     State,
     Subscriber,
@@ -204,6 +206,12 @@ def decorate(sub: Subscriber) -> None:
     @sub.on_disconnect
     def disconnect(event: Disconnected) -> None: ...
 
+    @sub.on_gap(asset_id=YES)
+    def gap(event: Gap) -> None: ...
+
+    @sub.on_resync
+    def resync(event: Resync) -> None: ...
+
     @sub.on_unknown
     def unknown(event: Unknown) -> None: ...
 
@@ -298,6 +306,15 @@ def read_account(sub: Subscriber) -> None:
         assert_type(order.created_at_ms, "int | None")
 
 
+def read_gaps(gap: Gap, resync: Resync) -> None:
+    """What was missed."""
+    assert_type(gap.reason, str)
+    assert_type(gap.asset_ids, tuple[str, ...])
+    assert_type(gap.dropped, int)
+    assert_type(resync.asset_ids, tuple[str, ...])
+    assert_type(resync.duration, float)
+
+
 def read_events(book: Book, change: PriceChange, event: Event, lost: Disconnected) -> None:
     """Fields of events."""
     price, size = book.bids[0]
@@ -331,6 +348,8 @@ def read_stats(sub: Subscriber) -> None:
         + stats.duplicates
         + stats.late_changes
         + stats.held_overflows
+        + stats.gaps
+        + stats.resyncs
         + stats.top_mismatches
         + stats.reconnects
         + stats.callback_errors

@@ -39,6 +39,8 @@ class Link:
     record: ConnectionRecord
     before_close: Callable[[Link], None]
     """Lets the selector forget the descriptor, whose number the next socket may get."""
+    admit: Callable[[], ConnectFault | None]
+    """Judges a handshake that no fault was asked for."""
     fault: ConnectFault | None = None
     wake_at: float | None = None
     """When it wants `flush` although its socket has nothing to say."""
@@ -60,6 +62,7 @@ class Link:
         sock: socket.socket,
         record: ConnectionRecord,
         before_close: Callable[[Link], None],
+        admit: Callable[[], ConnectFault | None],
         fault: ConnectFault | None,
         tls: ssl.SSLContext | None,
     ) -> Link:
@@ -67,9 +70,9 @@ class Link:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None or (fault and fault.kind in ("refuse", "hang", "hang_tls")):
-            return cls(sock, record, before_close, fault)
+            return cls(sock, record, before_close, admit, fault)
         wrapped = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return cls(wrapped, record, before_close, fault, shaking=True)
+        return cls(wrapped, record, before_close, admit, fault, shaking=True)
 
     @property
     def is_open(self) -> bool:
@@ -203,7 +206,7 @@ class Link:
         path = urlsplit(request.path).path
         self.record.path = path
         self.record.headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        fault = self.fault
+        fault = self.fault or self.admit()
         if fault and fault.kind == "reject":
             response = self._protocol.reject(http.HTTPStatus(fault.status), "rejected\n")
             for name, value in fault.headers.items():
@@ -214,6 +217,7 @@ class Link:
             self.record.channel = CHANNELS[path]
             response = self._protocol.accept(request)
         self._pace = fault.seconds_per_byte if fault and fault.kind == "drip" else 0.0
+        self.record.status = response.status_code
         self._protocol.send_response(response)
         self._collect()
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from .faults import Faults
+from .faults import ConnectFault, Faults
 from .link import Link
 from .record import ConnectionRecord
 
@@ -30,14 +30,15 @@ _LONGEST_WAIT = 1.0
 class ServerLoop:
     """Accepts, reads and writes in a daemon thread named after the port; `stop` ends it.
 
-    Owned by one FakeServer, which hands in what a text means (`receive`) and what happens by time
-    (`tick`, which returns when it wants to be called next). Other threads reach the sockets
-    through `call` alone.
+    Owned by one FakeServer, which hands in what a text means (`receive`), what happens by time
+    (`tick`, which returns when it wants to be called next) and who is turned away (`admit`). Other
+    threads reach the sockets through `call` alone.
     """
 
     faults: Faults
     receive: Callable[[Link, str], None]
     tick: Callable[[float], float | None]
+    admit: Callable[[], ConnectFault | None]
     tls: ssl.SSLContext | None = None
     port: int = 0
     links: list[Link] = field(factory=list)
@@ -182,8 +183,8 @@ class ServerLoop:
             except OSError:  # nothing left to accept, or the client is gone already
                 return
             fault = self.faults.take_connect()
-            record = ConnectionRecord(len(self.records) + 1, address[1])
-            link = Link.accept(sock, record, self._unwatch, fault, self.tls)
+            record = ConnectionRecord(len(self.records) + 1, address[1], time.monotonic())
+            link = Link.accept(sock, record, self._unwatch, self.admit, fault, self.tls)
             self.records.append(record)
             if fault and fault.kind == "refuse":
                 link.reset()

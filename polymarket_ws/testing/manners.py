@@ -47,6 +47,8 @@ class Manners:
     """The book that answers a subscription; None for an unknown token."""
     credentials: Credentials | None = field(default=None, repr=False)
     """Whom the user channel lets in; None: anyone."""
+    most_assets: int | None = None
+    """How many assets of one market connection are served; None: all."""
 
     def receive(self, text: str, record: ConnectionRecord) -> Iterator[Reply]:
         """Take one text of the client; the record is changed before the first reply is yielded."""
@@ -77,16 +79,26 @@ class Manners:
             return
         if operation == "unsubscribe":
             record.asset_ids.difference_update(assets)
+            record.unserved.difference_update(assets)
             return
         if "custom_feature_enabled" in message:
             record.custom_features = bool(message["custom_feature_enabled"])
         new = [asset for asset in dict.fromkeys(assets) if asset not in record.asset_ids]
-        record.asset_ids.update(new)
+        served = self._serve(new, record)
         if not first and not new:
             yield NO_NEW_ASSETS
         elif not record.frozen and (not first or message.get("initial_dump", True)):
-            yield snapshot_text([book for book in map(self.snapshot, new) if book])
+            yield snapshot_text([book for book in map(self.snapshot, served) if book])
         record.ready = True
+
+    def _serve(self, new: list[str], record: ConnectionRecord) -> list[str]:
+        """Subscribe to these; returns those that there is room for."""
+        served = new
+        if self.most_assets is not None:
+            served = new[: max(0, self.most_assets - len(record.asset_ids - record.unserved))]
+        record.asset_ids.update(new)
+        record.unserved.update(new[len(served) :])
+        return served
 
     def _user(self, message: Wire, record: ConnectionRecord) -> Iterator[Reply]:
         markets = message.get("markets")
@@ -130,7 +142,7 @@ def wants(record: ConnectionRecord, event: Mapping[str, Any]) -> bool:
     if kind in _BROADCASTS:
         return record.channel == "market" and record.custom_features
     assets = assets_of(event)
-    if record.channel != "market" or not (assets & record.asset_ids):
+    if record.channel != "market" or not (assets & record.asset_ids - record.unserved):
         return False
     return kind != "best_bid_ask" or record.custom_features
 

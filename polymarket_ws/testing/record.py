@@ -16,10 +16,14 @@ class ConnectionRecord:
     """Counts the accepted connections of the server, from 1."""
     peer_port: int
     """The client's TCP port."""
+    accepted_at: float = 0.0
+    """Monotonic time in seconds at which it was accepted."""
     path: str = ""
     """Of the HTTP request; "" before there was one."""
     channel: str = ""
     """ "market" or "user"; "" before the handshake and for any other path."""
+    status: int = 0
+    """Of the HTTP answer, such as 101 or 429; 0 before there was one."""
     headers: dict[str, str] = field(factory=dict, repr=False)
     """Of the HTTP request, names in lower case."""
     texts: list[str] = field(factory=list, repr=False)
@@ -28,6 +32,8 @@ class ConnectionRecord:
     """How many of them were PING."""
     asset_ids: set[str] = field(factory=set, repr=False)
     """Market channel: what it is subscribed to now, unknown tokens included."""
+    unserved: set[str] = field(factory=set, repr=False)
+    """Those of them that are beyond `max_assets_per_connection`: nothing of them is sent."""
     markets: set[str] | None = field(default=None, repr=False)
     """User channel: its markets; None is all."""
     custom_features: bool = False

@@ -12,9 +12,10 @@ from polymarket_ws.credentials import Credentials
 from polymarket_ws.events import Book, Event
 from polymarket_ws.options import Options
 
+from .admission import Admission
 from .certificate import loopback_contexts
 from .exchange import SimulatedExchange
-from .faults import Faults
+from .faults import ConnectFault, Faults
 from .link import Link
 from .loop import ServerLoop
 from .manners import USER_EVENTS, Close, Manners, Reset, event_text, snapshot_text, wants
@@ -29,6 +30,10 @@ _MOST_STEPS_AT_ONCE = 200  # of a paced exchange that fell behind, so that socke
 
 
 class _ObservedConnection(Protocol):
+    @property
+    def state(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
     @property
     def local_port(self) -> int: ...
     @property
@@ -71,6 +76,10 @@ class FakeServer:
         exchange: Where books come from; None: from `send` and `add_book`.
         tls: Serve wss:// with a throw-away certificate, which `options` trusts.
         credentials: Whom the user channel lets in; None: anyone who shows three texts.
+        max_assets_per_connection: Serve the first so many assets of each market connection; of
+            those beyond it silently nothing comes. An unsubscribed one makes room for the next.
+        connects_per_second: Answer handshakes beyond so many within one second with HTTP 429 and
+            Retry-After 1.
     """
 
     def __init__(
@@ -79,16 +88,21 @@ class FakeServer:
         tls: bool = False,
         *,
         credentials: Credentials | None = None,
+        max_assets_per_connection: int | None = None,
+        connects_per_second: int | None = None,
     ) -> None:
         self.exchange = exchange
         self._snapshots = Snapshots()
-        self._manners = Manners(self._snapshot, credentials)
+        self._manners = Manners(self._snapshot, credentials, max_assets_per_connection)
         self._server_tls: ssl.SSLContext | None = None
         self._client_tls: ssl.SSLContext | None = None
         if tls:
             self._server_tls, self._client_tls = loopback_contexts()
         self.faults = Faults(lambda function: self._loop.call(function))
-        self._loop = ServerLoop(self.faults, self._receive, self._tick, self._server_tls)
+        self._admission = Admission(connects_per_second)
+        self._loop = ServerLoop(
+            self.faults, self._receive, self._tick, self._admit, self._server_tls
+        )
         self._step_seconds: float | None = None
         self._next_step_at = 0.0
         self._freeze_new = False
@@ -366,7 +380,8 @@ class FakeServer:
         )
 
     def _unserved(self, subscriber: ObservedSubscriber) -> str:
-        ports = [connection.local_port for connection in subscriber.stats().connections]
+        connections = subscriber.stats().connections
+        ports = [c.local_port for c in connections if c.state != "idle" or not c.generation]
         served = {record.peer_port for record in self.open_connections()}
         if not ports:
             return "the subscriber has no connection"
@@ -402,6 +417,9 @@ class FakeServer:
                 link.send_close(reply.code, reply.reason, time.monotonic())
             elif isinstance(reply, Reset):
                 link.reset()
+
+    def _admit(self) -> ConnectFault | None:
+        return self._admission.judge(time.monotonic())
 
     def _tick(self, now: float) -> float | None:
         if self._step_seconds is None or self.exchange is None:

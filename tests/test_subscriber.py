@@ -219,7 +219,7 @@ class TestBookUpdates:
         sub.on_book_update(lambda book: tops(book.top.bid), top_only=True)
         sub.on_book_update(lambda book: every(book.top.bid))
         with sub:
-            sub.wait_ready(timeout=DEADLINE)
+            every.wait_for(1)
             for event in (
                 make_price_change("1", [("BUY", "0.3", "1")]),
                 make_price_change("1", [("BUY", "0.4", "11")]),

@@ -163,8 +163,14 @@ class MarketChannel:
     def release(self, asset_ids: Iterable[str]) -> None:
         """No fresh snapshot of these is awaited any more."""
         for core in (self._wanted.cores.get(a) for a in asset_ids):
-            if core is not None and core.valid:
+            if core is not None and core.is_questioned:
                 core.release()
+
+    def question(self, asset_ids: Iterable[str]) -> None:
+        """Evidence was asked for; what is held for the answer to a subscription stays held."""
+        for core in (self._wanted.cores.get(a) for a in asset_ids):
+            if core is not None and core.valid and not core.awaits_answer:
+                core.question()
 
     def differs(self, decoded: Decoded) -> bool:
         """Whether a fresh snapshot, with what was held since it was asked for, is not our book."""

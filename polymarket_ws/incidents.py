@@ -42,9 +42,9 @@ class Incidents:
         self._open.append(Incident(gap, now, set(gap.asset_ids)))
         return gap
 
-    def waits_for(self, asset_id: str) -> bool:
-        """Whether a gap was told for it that has not ended."""
-        return any(asset_id in incident.waiting for incident in self._open)
+    def waits_for(self, asset_id: str, reason: str) -> bool:
+        """Whether a gap of this reason was told for it that has not ended."""
+        return any(i.gap.reason == reason and asset_id in i.waiting for i in self._open)
 
     def heal(self, asset_ids: Iterable[str], now: float) -> list[Resync]:
         """These books are live again; returns the ends of the incidents that this completes."""

@@ -59,7 +59,8 @@ class Lookout:
         self._asked_at = 0.0
         self._judged_at = float("inf")
         self._renewed: set[str] = set()  # of this connection's books that had frozen
-        self._suspicions: list[tuple[str, list[str]]] = []  # why, and what to ask for
+        # What to ask for; a mismatch is served wrong meanwhile, so it goes first.
+        self._suspicions: dict[str, dict[str, None]] = {"mismatch": {}, "silent": {}}
         self._unsettled: Agenda[str] = Agenda()  # books in a mismatch that got no evidence
 
     @property
@@ -71,7 +72,7 @@ class Lookout:
             return float("inf")
         # A mismatch becomes a suspicion in a session's tick, whose deadline wakes the shard.
         silent_at = min(self._watch.deadline, self._unsettled.next_due)
-        return self._not_before if self._suspicions else silent_at
+        return self._not_before if any(self._suspicions.values()) else silent_at
 
     def read(self, now: float) -> None:
         """Let the probe read."""
@@ -92,7 +93,9 @@ class Lookout:
     def close(self) -> None:
         """Give the probe up."""
         probe, self._probe = self._probe, None
-        self._judged_at, self._suspicions = float("inf"), []
+        self._judged_at = float("inf")
+        for asset_ids in self._suspicions.values():
+            asset_ids.clear()
         self._unsettled.clear()
         if probe is not None:
             probe.close()
@@ -115,15 +118,25 @@ class Lookout:
         doubted = [core.asset_id for core in self._channel.books.suspects(now)]
         doubted += self._doubted_still(now)
         silent = self._watch.suspects(self._connection.wanted.cores, now)
-        for why, asset_ids in (("mismatch", doubted), ("silent", silent)):
-            for start in range(0, len(asset_ids), ASSETS_PER_PROBE):
-                self._suspicions.append((why, asset_ids[start : start + ASSETS_PER_PROBE]))
-        if self._suspicions and now >= self._not_before:
-            wait = self._pacer.take(now)
-            self._not_before = now + wait
-            if not wait:
-                why, asset_ids = self._suspicions.pop(0)
-                self._ask(asset_ids, why, now)
+        self._suspicions["mismatch"].update(dict.fromkeys(doubted))
+        self._suspicions["silent"].update(dict.fromkeys(silent))
+        why = next((why for why, asset_ids in self._suspicions.items() if asset_ids), None)
+        if why is None or now < self._not_before:
+            return
+        wait = self._pacer.take(now, spare=1)  # whoever lost a connection goes first
+        self._not_before = now + wait
+        if not wait:
+            self._ask(self._next_asked(why), why, now)
+
+    def _next_asked(self, why: str) -> list[str]:
+        """Remove and return as many suspects as one probe asks for; those that are live still."""
+        suspects, cores = self._suspicions[why], self._connection.wanted.cores
+        asked = [a for a in suspects if a in cores and cores[a].valid][:ASSETS_PER_PROBE]
+        for asset_id in [a for a in suspects if a in asked or a not in cores]:
+            del suspects[asset_id]
+        if not asked:
+            suspects.clear()
+        return asked
 
     def _doubted_still(self, now: float) -> list[str]:
         """The books to ask about again, since nothing has answered for them or put them right."""
@@ -132,10 +145,12 @@ class Lookout:
         return [a for a in due if cores[a].valid and cores[a].integrity == "mismatch"]
 
     def _ask(self, asset_ids: list[str], why: str, now: float) -> None:
+        if not asset_ids:
+            return
         self.probes += 1
         self._asked_at = now
         # Held from here on, what the live connection says is put on top of the answers.
-        self._channel.books.await_snapshots(asset_ids)
+        self._channel.question(asset_ids)
         self._probe = Probe(
             self._connection.name,
             self._channel.url,
@@ -188,12 +203,14 @@ class Lookout:
     def _judge_silence(self, probe: Probe, now: float) -> None:
         """Books that differ, and have heard nothing since, are frozen; equal ones are just quiet.
 
-        An asset without an answer proves nothing: it is asked about again after its limit.
+        A server that answers, but not for an asset, has no such book any more: it is asked about
+        ever less often. A probe without any answer proves nothing.
         """
         unheard = [a for a in probe.answers if not self._has_heard(a)]
         frozen = [a for a in unheard if self._channel.differs(probe.answers[a])]
         self._channel.release(probe.asset_ids)
-        self._watch.was_quiet(set(unheard) - set(frozen), now)
+        without = set(probe.asset_ids) - probe.answers.keys() if probe.was_answered else set()
+        self._watch.was_quiet({*unheard, *without} - set(frozen), now)
         self._watch.was_frozen(frozen, now)
         if frozen:
             self._heal_frozen(frozen, now)

@@ -24,20 +24,24 @@ class Pacer:
     _lock: threading.Lock = field(factory=threading.Lock)
     """Guards the three above, for some arithmetic."""
 
-    def take(self, now: float) -> float:
+    def take(self, now: float, spare: int = 0) -> float:
         """Take a place; returns 0 when the connect may begin now, else the seconds to wait first.
 
         Who has to wait has taken nothing, and asks again.
+
+        Args:
+            spare: Places to leave for others: a probe lets every lost connection go first.
         """
         with self._lock:
             if now < self._not_before:
                 return self._not_before - now
             grown = (now - self._filled_at) / SECONDS_EACH
             self._tokens, self._filled_at = min(BURST, self._tokens + grown), now
-            if self._tokens >= 1 - _ROUNDING:
+            lacking = 1 + spare - self._tokens
+            if lacking <= _ROUNDING:
                 self._tokens -= 1
                 return 0.0
-            return (1 - self._tokens) * SECONDS_EACH
+            return lacking * SECONDS_EACH
 
     def pause(self, now: float, seconds: float | None) -> None:
         """The server has had enough: nobody connects for so long (None: PAUSE_SECONDS)."""

@@ -17,6 +17,8 @@ from .options import Options
 from .session import NORMAL_CLOSURE
 from .transport import Attempt, Link
 
+ANSWER_SECONDS = 3.0  # from the first answer to the last
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,6 +56,8 @@ class Probe:
         self._parser = FrameParser(options.max_message_bytes)
         self._link: Link | None = None
         self._deadline = now + 2 * options.connect_timeout
+        self.was_answered = False
+        """Whether the server answered at all, with books or with none."""
         self._connecting = Connecting(self.name, Attempt(url, options, ssl_context), wake)
         self._connecting.start()
         self.thread = self._connecting.thread
@@ -77,6 +81,9 @@ class Probe:
             return
         for message in self._parser.receive(data):
             if isinstance(message, str) and message.strip().startswith(("[", "{")):
+                if not self.was_answered:  # the snapshots come in one array, or soon after it
+                    self._deadline = min(self._deadline, now + ANSWER_SECONDS)
+                self.was_answered = True
                 self._take(message)
             elif isinstance(message, Close):
                 self._end(ConnectionLost("closed", f"code {message.code}", code=message.code))

@@ -118,12 +118,12 @@ class Run:
         self.subscriptions = subscriptions
         names = self._callbacks.names() | self.streams.names()
         custom = self._options.custom_features or bool(names & CUSTOM_FEATURES)
+        if self._credentials is not None:  # first, since many market shards take turns to connect
+            self._want("user", Wanted(subscriptions.markets))
         parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market)
         for number, part in enumerate(parts):
             name = "market" if number == 0 else f"market-{number + 1}"
             self._want(name, Wanted(part, {a: cores[a] for a in part}, custom), number)
-        if self._credentials is not None:
-            self._want("user", Wanted(subscriptions.markets))
 
     def is_wanted(self, event: Event) -> bool:
         """Whether an event concerns what is subscribed now; broadcasts and our own events always

@@ -292,8 +292,11 @@ class Session:
             self.outbox.extend(self.channel.renewal_texts(again))
         for asset_id in given_up:
             del self._unanswered[asset_id]
-        untold = [a for a in given_up if not self.incidents.waits_for(a)]
-        return [self._tell_no_data(untold, now)] if untold else []
+        untold = [a for a in given_up if not self.incidents.waits_for(a, "no_data")]
+        if not untold:
+            return []
+        # A gap of more assets must not wait for what will not come: it ends for the others.
+        return [*self.incidents.forget(untold, now), self._tell_no_data(untold, now)]
 
     def _tell_no_data(self, asset_ids: list[str], now: float) -> Gap:
         short = any(len(a) < _SHORTEST_SURE_TOKEN_ID for a in asset_ids)

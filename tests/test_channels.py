@@ -309,12 +309,12 @@ def test_a_new_snapshot_takes_two_texts(custom: bool, flag: str) -> None:
     assert ("0.5", "2") == wish.cores["1"].published.bid
 
 
-def test_an_awaited_snapshot_can_be_given_up() -> None:
-    """A late one then replaces a live book whole; one that has no book yet goes on waiting."""
+def test_evidence_that_was_asked_for_can_be_given_up() -> None:
+    """A late answer then replaces a live book whole; one that has no book yet goes on waiting."""
     wish = wanted("1", "2")
     channel = market_channel(wish)
     take(channel, book("1"))
-    channel.renewal_texts(["1"])
+    channel.question(["1", "2", "9"])
     for id_ in "12":
         entry = {"asset_id": id_, "price": "0.5", "size": "2", "side": "BUY"}
         take(channel, {"event_type": "price_change", "price_changes": [entry], "timestamp": "2"})

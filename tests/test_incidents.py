@@ -95,7 +95,10 @@ def test_a_book_lost_again_is_waited_for_again() -> None:
     incidents.open(gap("1", "decode_error"), 3.0)
 
     assert [] == incidents.heal("2", 4.0)
-    assert (True, False) == (incidents.waits_for("1"), incidents.waits_for("2"))
+    assert (True, False) == (
+        incidents.waits_for("1", "disconnect"),
+        incidents.waits_for("2", "disconnect"),
+    )
     assert [("disconnect", "21", 4.0), ("decode_error", "1", 2.0)] == ended(
         incidents.heal("1", 5.0)
     )

@@ -630,15 +630,24 @@ def test_what_has_come_or_is_unwanted_is_not_asked_for_again() -> None:
     ]
 
 
-def test_a_book_that_a_gap_waits_for_already_gets_no_other() -> None:
-    """A lost book that does not come back belongs to its first gap."""
+def test_a_lost_book_that_does_not_come_back_ends_its_gap_for_the_others() -> None:
+    """A market that closed during an outage is told as "no_data", so that the outage's Gap can end;
+    once told it is not told again.
+    """
     market = Market(options=Options(heartbeat_interval=60, first_event_timeout=15))
-    lost = Gap(channel="market", connection="main", reason="disconnect", asset_ids=("1", "2"))
-    market.session.incidents.open(lost, OPENED_AT)
+    incidents = market.session.incidents
+    assets = ("1", "2", "other")
+    lost = Gap(channel="market", connection="main", reason="disconnect", asset_ids=assets)
+    incidents.open(lost, OPENED_AT)
+    assert [] == incidents.heal(["other"], OPENED_AT + 1)
 
     told = [item for second in range(100) for item in market.session.tick(OPENED_AT + second)]
 
-    assert [] == told
+    assert [("Resync", "disconnect"), ("Gap", "no_data")] == [
+        (type(item).__name__, item.reason) for item in told if isinstance(item, (Gap, Resync))
+    ]
+    assert ("other",) == told[0].asset_ids
+    assert incidents.waits_for("1", "no_data")
 
 
 def test_a_storm_of_flaws_leaves_a_handful_of_log_lines(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage recovery stop-times proofs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage recovery stop-times proofs standby build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -63,6 +63,10 @@ stop-times: .venv/test.stamp  ## time that stop() takes at each moment, and what
 proofs: .venv/test.stamp  ## what verification by hash notices, and never takes for wrong (minutes)
 	@$(SUITE) .venv/bin/python tests/hash_proof.py quiet 100000
 	@$(SUITE) .venv/bin/python tests/hash_proof.py deleted 200
+
+standby: .venv/test.stamp  ## a standby under a killer, a rotation, and neither, a minute each
+	@for mode in killed rotated alone; do \
+	$(SUITE) .venv/bin/python tests/standby_proof.py $$mode 60 5000 || exit 1; done
 
 build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty environment
 	@rm -rf build dist .venv-wheel

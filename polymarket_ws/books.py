@@ -24,6 +24,7 @@ CHECK_SECONDS = 0.1  # between two checks of one asset's hash, unless something 
 NEAR_LEVELS = 5  # of each side: what a trade through several levels usually reaches
 FAILURES, FAILING_SECONDS = 20, 1.0  # checks failed in a row, and the pause between more of them
 DOUBT_SECONDS = 2.0  # that a mismatch may last before evidence is asked for: prints explain many
+MOST_PARDONS = 8  # after which a mismatch lasts 8.5 min before evidence is asked for
 RECIPE_ASSETS = 5  # that have to fail, and be most of all, before the recipe is given up
 _INTERNED_LIMIT = 65_536  # prices on the finest known grid (0.0001) are 10 000
 
@@ -170,6 +171,8 @@ class BookCore:
     """Whether the best prices are not those that the server last told."""
     checked_at: float = float("-inf")
     """Monotonic seconds of the last check of a hash."""
+    pardons: int = 0
+    """Mismatches since its subscription was answered that evidence found to be none."""
     _verdict: str = "unverified"
     _sides: _Sides = field(factory=lambda: _Sides(_Side(), _Side()))
     _hash: str | None = None
@@ -186,6 +189,11 @@ class BookCore:
     @property
     def integrity(self) -> str:
         return self.published.integrity
+
+    @property
+    def mark(self) -> tuple[int, str | None]:
+        """The time of its newest change, in ms, and the hash that came with it."""
+        return self.published.timestamp_ms, self._hash
 
     @property
     def mismatch_reason(self) -> str:
@@ -228,6 +236,7 @@ class BookCore:
                 self._set(change)
             if snapshot.tick_size:
                 self.release()
+                self.pardons = 0
             self.top_differs, self._verdict = False, verdict
             self._publish(newer[-1][0] if newer else snapshot.timestamp_ms)
 
@@ -255,7 +264,7 @@ class BookCore:
 
     def is_at(self, snapshot: Snapshot) -> bool:
         """Whether the newest change is the snapshot's."""
-        return (self._hash, self.published.timestamp_ms) == (snapshot.hash, snapshot.timestamp_ms)
+        return self.mark == (snapshot.timestamp_ms, snapshot.hash)
 
     def repeats(self, snapshot: Snapshot, sides: _Sides) -> bool:
         """Whether it is the book as it stands, to the letter."""
@@ -635,6 +644,7 @@ class Books:
             return finding
         core.release()
         if finding == "equal":
+            core.pardons += 1
             self._checks.drop(core)
             verdict = "unverified"
             if self.verify == "hash":
@@ -685,7 +695,8 @@ class Books:
     def _watch(self, core: BookCore, now: float) -> None:
         """Let a mismatch become a suspicion when it lasts, and end it with the mismatch."""
         if core.published.integrity == "mismatch" and core.valid:
-            self._doubts.put(core, now + DOUBT_SECONDS)
+            # Where the recipe is wrong now and then, evidence is asked for ever less often.
+            self._doubts.put(core, now + DOUBT_SECONDS * 2 ** min(core.pardons, MOST_PARDONS))
         else:
             self._doubts.drop(core)
             if core.is_questioned:

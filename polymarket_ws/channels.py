@@ -14,6 +14,7 @@ from .codec import Decoded
 from .credentials import Credentials
 from .errors import DecodeError
 from .events import LastTradePrice, TickSizeChange
+from .merge import Merge
 
 
 @frozen(eq=False)
@@ -56,6 +57,10 @@ class Channel(Protocol):
     def authenticates(self) -> bool:
         """Whether a close right after the first text means refused credentials."""
 
+    @property
+    def leads(self) -> bool:
+        """Whether what its session makes of messages is delivered."""
+
     def adopt(self, wanted: Wanted) -> None:
         """Let the live views hold what is wanted, and nothing else."""
 
@@ -65,11 +70,14 @@ class Channel(Protocol):
     def change_texts(self, before: Wanted, after: Wanted) -> list[str]:
         """The texts that turn one subscription into another on an open connection."""
 
-    def take(self, decoded: Decoded, now: float) -> Taken:
-        """Apply an event to the live views."""
+    def take(self, decoded: Decoded, now: float) -> Taken | None:
+        """Apply an event to the live views; None for one that another connection told, or may."""
 
-    def take_flaw(self, error: DecodeError) -> list[BookCore]:
-        """Mark stale what a message that was not understood may have changed."""
+    def take_flaw(self, error: DecodeError, now: float) -> list[BookCore] | None:
+        """Mark stale what a message that was not understood may have changed; None as of `take`."""
+
+    def await_answers(self, asset_ids: Iterable[str]) -> None:
+        """Hold the changes of these until their snapshots come."""
 
     def renewal_texts(self, asset_ids: list[str]) -> list[str]:
         """The texts that draw new snapshots of subscribed assets."""
@@ -94,11 +102,16 @@ class MarketChannel:
 
     url: str
     books: Books
+    merge: Merge | None = None
+    """With a second connection that may take over: what was delivered of late."""
     name: str = "market"
     authenticates: bool = False
+    leads: bool = True
     _wanted: Wanted = field(factory=Wanted)
 
     def adopt(self, wanted: Wanted) -> None:
+        if self.merge is not None:
+            self.merge.forget(_differing(self._wanted.cores, wanted.cores))
         self._wanted = wanted
         for core in self.books:
             if wanted.cores.get(core.asset_id) is not core:
@@ -112,20 +125,12 @@ class MarketChannel:
         return codec.market_subscription(sorted(wanted.cores), wanted.custom_features)
 
     def change_texts(self, before: Wanted, after: Wanted) -> list[str]:
-        removed = _differing(before.cores, after.cores)
-        added = _differing(after.cores, before.cores)
-        self.books.await_snapshots(added)
-        switched = before.custom_features != after.custom_features
-        # Said again with each subscription: its default is false, for the whole connection.
-        custom = after.custom_features if switched or after.custom_features else None
-        # The server takes the flag before it looks for duplicates: any active token carries it.
-        subscribed = added or (sorted(after.cores)[:1] if switched else [])
-        texts = [codec.market_change("unsubscribe", removed, None)] if removed else []
-        return texts + (
-            [codec.market_change("subscribe", subscribed, custom)] if subscribed else []
-        )
+        self.books.await_snapshots(_differing(after.cores, before.cores))
+        return _change_texts(before, after)
 
-    def take(self, decoded: Decoded, now: float) -> Taken:
+    def take(self, decoded: Decoded, now: float) -> Taken | None:
+        if self.merge is not None and not self.merge.deliver(decoded, now):
+            return None
         event, update = decoded
         changed: list[BookCore] = []
         if isinstance(update, Changes):
@@ -144,18 +149,18 @@ class MarketChannel:
         core = self._wanted.cores.get(snapshot.asset_id)
         was_live = core is None or core.valid
         changed = self.books.replace(snapshot, now)
+        if self.merge is not None and core is not None and snapshot.tick_size:
+            self.merge.restart(core.asset_id, core.market, core.mark, now)
         is_revived = not was_live and core is not None and core.valid
         revived = (snapshot.asset_id,) if is_revived else ()
         return Taken(True, changed, revived, tuple(self.books.take_proofs()))
 
-    def renewal_texts(self, asset_ids: list[str]) -> list[str]:
-        """Unsubscribing first, since a known token alone draws no snapshot (PROTOCOL 1.1)."""
+    def await_answers(self, asset_ids: Iterable[str]) -> None:
         self.books.await_snapshots(asset_ids)
-        custom = True if self._wanted.custom_features else None
-        return [
-            codec.market_change("unsubscribe", asset_ids, None),
-            codec.market_change("subscribe", asset_ids, custom),
-        ]
+
+    def renewal_texts(self, asset_ids: list[str]) -> list[str]:
+        self.books.await_snapshots(asset_ids)
+        return _renewal_texts(asset_ids, self._wanted)
 
     def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
         return [c for a in asset_ids for c in self.books.mark_stale(reason, asset_id=a)]
@@ -186,7 +191,9 @@ class MarketChannel:
     def tick(self, now: float) -> list[BookCore]:
         return self.books.tick(now)
 
-    def take_flaw(self, error: DecodeError) -> list[BookCore]:
+    def take_flaw(self, error: DecodeError, now: float) -> list[BookCore] | None:
+        if self.merge is not None and not self.merge.deliver(error, now):
+            return None
         if not error.lost or error.event_type not in ("book", "price_change"):
             return []
         market = None if error.asset_id else error.market
@@ -194,6 +201,50 @@ class MarketChannel:
 
     def lose(self, reason: str) -> list[BookCore]:
         return self.books.mark_stale(reason)
+
+
+@define(eq=False)
+class FollowingChannel:
+    """The market channel as a follower's connection uses it: subscribed alike, kept, not told."""
+
+    url: str
+    merge: Merge
+    name: str = "market"
+    authenticates: bool = False
+    leads: bool = False
+    deadline: float = float("inf")
+    _wanted: Wanted = field(factory=Wanted)
+
+    def adopt(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+
+    def opening_text(self, wanted: Wanted) -> str:
+        return codec.market_subscription(sorted(wanted.cores), wanted.custom_features)
+
+    def change_texts(self, before: Wanted, after: Wanted) -> list[str]:
+        return _change_texts(before, after)
+
+    def take(self, decoded: Decoded, now: float) -> None:
+        self.merge.keep(decoded, now)
+
+    def take_flaw(self, error: DecodeError, now: float) -> None:
+        self.merge.keep(error, now)
+
+    def await_answers(self, asset_ids: Iterable[str]) -> None:
+        """Nothing: what a follower receives is kept whatever came first."""
+
+    def renewal_texts(self, asset_ids: list[str]) -> list[str]:
+        return _renewal_texts(asset_ids, self._wanted)
+
+    def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
+        return []
+
+    def tick(self, now: float) -> list[BookCore]:
+        return []
+
+    def lose(self, reason: str) -> list[BookCore]:
+        self.merge.part()
+        return []
 
 
 @frozen(eq=False)
@@ -205,6 +256,7 @@ class UserChannel:
     credentials: Credentials = field(repr=False)
     name: str = "user"
     authenticates: bool = True
+    leads: bool = True
 
     def adopt(self, wanted: Wanted) -> None:
         """Nothing: orders and trades stay known when their market is not wanted any more."""
@@ -221,8 +273,11 @@ class UserChannel:
     def take(self, decoded: Decoded, now: float) -> Taken:
         return Taken(self.account.apply(decoded.event), [])
 
-    def take_flaw(self, error: DecodeError) -> list[BookCore]:
+    def take_flaw(self, error: DecodeError, now: float) -> list[BookCore]:
         return []
+
+    def await_answers(self, asset_ids: Iterable[str]) -> None:
+        """Nothing: orders and trades have no snapshots."""
 
     def renewal_texts(self, asset_ids: list[str]) -> list[str]:
         return []
@@ -247,3 +302,25 @@ def _sorted(ids: Iterable[str] | None) -> list[str] | None:
 
 def _differing(ours: Mapping[str, BookCore], theirs: Mapping[str, BookCore]) -> list[str]:
     return sorted(id_ for id_, core in ours.items() if theirs.get(id_) is not core)
+
+
+def _change_texts(before: Wanted, after: Wanted) -> list[str]:
+    """The texts that turn one subscription of the market channel into another."""
+    removed = _differing(before.cores, after.cores)
+    added = _differing(after.cores, before.cores)
+    switched = before.custom_features != after.custom_features
+    # Said again with each subscription: its default is false, for the whole connection.
+    custom = after.custom_features if switched or after.custom_features else None
+    # The server takes the flag before it looks for duplicates: any active token carries it.
+    subscribed = added or (sorted(after.cores)[:1] if switched else [])
+    texts = [codec.market_change("unsubscribe", removed, None)] if removed else []
+    return texts + ([codec.market_change("subscribe", subscribed, custom)] if subscribed else [])
+
+
+def _renewal_texts(asset_ids: list[str], wanted: Wanted) -> list[str]:
+    """Unsubscribing first, since a known token alone draws no snapshot (PROTOCOL 1.1)."""
+    custom = True if wanted.custom_features else None
+    return [
+        codec.market_change("unsubscribe", asset_ids, None),
+        codec.market_change("subscribe", asset_ids, custom),
+    ]

@@ -30,6 +30,7 @@ from .event_queue import Item
 from .events import Connected, Disconnected, Gap
 from .frames import Close, Pong
 from .incidents import Incidents
+from .merge import Handover
 from .options import Options
 from .pacing import Pacer
 from .session import NORMAL_CLOSURE, Outgoing, Session, Tally
@@ -67,6 +68,13 @@ class Owner(Protocol):
     def hears_frames(self) -> bool:
         """Whether somebody listens for raw frames."""
 
+    def succeed(self, lost: Connection, now: float) -> list[Item]:
+        """A connection that leads is lost: let another lead instead, if there is one.
+
+        Returns:
+            What that one has to tell at once.
+        """
+
 
 class Connection:
     """A named connection that is made again for as long as something is wanted of it.
@@ -85,6 +93,7 @@ class Connection:
         pacer: Pacer,
         owner: Owner,
         selector: selectors.BaseSelector,
+        incidents: Incidents,
     ) -> None:
         self.name = name
         self._channel = channel
@@ -96,7 +105,7 @@ class Connection:
         self._wanted = Wanted()
         self._backoff = Backoff(options)
         self._tally = Tally()
-        self._incidents = Incidents()
+        self._incidents = incidents
         self._generation = 0
         self._attempts = 0  # since it was last open
         self._lost_at: float | None = None
@@ -107,6 +116,7 @@ class Connection:
         self._session: Session | None = None
         self._retry_at: float | None = None
         self._blocked_since: float | None = None
+        self._was_refused = False  # the last one, right after the credentials
         self._handed_over = 0  # messages of this session whose events are queued
         self._closed = False
         self.last_error: str | None = None
@@ -162,13 +172,32 @@ class Connection:
                 data = self._link.receive()
                 if not data:
                     return
-                items = self._session.receive(data, now, time.time_ns())
-                self._owner.deliver(items)
+                self._tell(self._session.receive(data, now, time.time_ns()))
                 self._handed_over = self._session.messages
                 if self._session.ended is not None:
                     return
         except ConnectionLost as error:
             self._lose(error, now)
+
+    def _tell(self, items: Sequence[Item]) -> None:
+        if self._channel.leads:
+            self._owner.deliver(items)
+
+    def lead(self, channel: Channel, incidents: Incidents) -> None:
+        """Use this channel from now on: deliver what comes, or, if it does not lead, keep it."""
+        self._channel, self._incidents = channel, incidents
+        if self._session is not None:
+            self._session.lead(channel, incidents)
+
+    def take_over(self, handover: Handover, now: float) -> list[Item]:
+        """Begin to lead where the former leader ended; returns what is to be told."""
+        return [] if self._session is None else self._session.take_over(handover, now)
+
+    def leave(self, reason: str, now: float) -> None:
+        """Close, since nothing is wanted of it for now."""
+        self._wanted = Wanted()
+        self._channel.adopt(self._wanted)
+        self._retire(reason)
 
     def turn(self, now: float) -> None:
         """Do what is due: take a finished attempt, begin one, keep the heartbeat, write."""
@@ -248,7 +277,8 @@ class Connection:
         return "idle" if self._retry_at is None else "waiting"
 
     def _connect(self, now: float) -> None:
-        wait = self._pacer.take(now)
+        # What leads has to come first: a follower leaves a place for it.
+        wait = self._pacer.take(now, spare=0 if self._channel.leads else 1)
         self._retry_at = now + wait if wait else None
         if wait:
             return
@@ -307,14 +337,18 @@ class Connection:
         )
         self._attempts, self._lost_at, self._promised = 0, None, False
         logger.info("%s: connected (generation %d)", self.name, self._generation)
-        # Own orders and trades have no snapshot: from here on they are complete.
-        ended = self._incidents.end_all(now) if self._channel.authenticates else []
+        # Own orders and trades have no snapshot: from here on they are complete. Where the last
+        # connection was refused this is known with the first PONG.
+        trusted = self._channel.authenticates and not self._was_refused
+        ended = self._incidents.end_all(now) if trusted else []
         self._owner.deliver([connected, *ended])
 
     def _turn_open(self, link: Link, session: Session, now: float) -> None:
         try:
             if session.ended is None:
-                self._owner.deliver(session.tick(now))
+                self._tell(session.tick(now))
+            if session.useful and self._channel.authenticates and self._incidents.has_open:
+                self._tell(self._incidents.end_all(now))
             self._write(link, session, now)
         except ConnectionLost as error:
             self._lose(session.ended or error, now)
@@ -353,18 +387,30 @@ class Connection:
 
     def _lose(self, error: ConnectionLost | ProtocolError, now: float) -> None:
         ending = self._session.ending(error, now) if self._session is not None else Ending()
+        self._was_refused = ending.refused
         self._close_link()
         self._lost_at = now
+        # From here on this channel may be a follower's, which has nothing to lose.
+        continued = self._owner.succeed(self, now) if self._channel.leads else []
         stale = self._channel.lose("disconnect")
-        verdict = self._backoff.fail(error, random.random(), ending)
+        verdict = self._judge(error, ending)
         told = self._disconnected(error, verdict, attempt=0)
-        self._owner.deliver([*stale, told, *self._gap(stale, error, now)])
+        self._owner.deliver([*stale, told, *self._gap(stale, error, now), *continued])
         self._follow(verdict, error, now)
+
+    def _judge(self, error: PolymarketWsError, ending: Ending | None) -> Verdict:
+        """What follows a failure. A follower's ends nothing: there is one that leads."""
+        verdict = self._backoff.fail(error, random.random(), ending)
+        if verdict.fatal is not None and not self._channel.leads:
+            return Verdict(self._options.backoff_cap, None)
+        return verdict
 
     def _gap(
         self, stale: list[BookCore], error: ConnectionLost | ProtocolError, now: float
     ) -> list[Gap]:
         """What a lost connection leaves unknown: live books, or one's own orders and trades."""
+        if self._channel.authenticates and self._incidents.has_open:
+            return []  # it has not ended: the new connection was lost before it proved useful
         if not stale and not self._channel.authenticates:
             return []
         is_slow = error.code == _TRY_AGAIN_LATER and "slow consumer" in error.detail
@@ -382,7 +428,7 @@ class Connection:
     def _fail_attempt(self, error: PolymarketWsError, now: float) -> None:
         if isinstance(error, HandshakeRejected) and error.status in _TOO_MANY:
             self._pacer.pause(now, error.retry_after)
-        verdict = self._backoff.fail(error, random.random(), None)
+        verdict = self._judge(error, None)
         self._owner.deliver([self._disconnected(error, verdict, attempt=self._attempts)])
         self._follow(verdict, error, now)
 

@@ -65,7 +65,8 @@ class EventQueue:
     Beyond `limit` the oldest market data goes; in its place stand a Gap("overflow") that names its
     assets, and at once its Resync. One's own orders and trades are never dropped: they have a limit
     of their own, beyond which `put` raises. A book that changed waits once, however often it
-    changes. Of what is told of one connection's life the newest LIFECYCLE_LIMIT wait.
+    changes. Of what is told of one connection's life the newest LIFECYCLE_LIMIT wait; a Gap is not
+    dropped without its Resync.
 
     Any thread may call any member.
     """
@@ -169,14 +170,27 @@ class EventQueue:
         self._overflow.add(item)
 
     def _drop_lifecycle(self, connection: str) -> None:
-        oldest = next(
-            index
+        """Drop the oldest that can go: a Gap goes with its Resync alone, and never one of them."""
+        told = [
+            (index, item)
             for index, (_, item) in enumerate(self._kept)
             if isinstance(item, _Told) and item.connection == connection
-        )
-        del self._kept[oldest]
-        self._lifecycle[connection] -= 1
-        self.coalesced += 1
+        ]
+        for place, (index, item) in enumerate(told):
+            if isinstance(item, (Connected, Disconnected)):
+                gone = [index]
+            elif isinstance(item, Gap):
+                later = (i for i, other in told[place + 1 :] if _ends(other, item))
+                end = next(later, None)
+                gone = [] if end is None else [end, index]
+            else:
+                gone = []
+            for i in gone:
+                del self._kept[i]
+            if gone:
+                self._lifecycle[connection] -= len(gone)
+                self.coalesced += len(gone)
+                return
 
     def _forget(self, item: Item) -> None:
         if isinstance(item, BookCore):
@@ -185,3 +199,11 @@ class EventQueue:
             self._own -= 1
         elif isinstance(item, _Told):
             self._lifecycle[item.connection] -= 1
+
+
+def _ends(item: Item, gap: Gap) -> bool:
+    return (
+        isinstance(item, Resync)
+        and item.reason == gap.reason
+        and set(item.asset_ids) <= set(gap.asset_ids)
+    )

@@ -456,7 +456,8 @@ class Disconnected(Event):
     "reset", "network" (another socket error), "pong_timeout", "silent" (PING is answered, but data
     has stopped), "send_timeout", "protocol_error", "dns", "refused", "connect_timeout", "tls",
     "proxy", "rejected" (an HTTP status), "authentication", "certificate", "configuration",
-    "unwanted" (nothing is subscribed any more), "stopped", "failed" (another connection's fatal
+    "unwanted" (nothing is subscribed any more), "rotated" (`Options.rotate_every`), "replaced" (by
+    its standby, since a book was proved wrong), "stopped", "failed" (another connection's fatal
     error, or this package's own). More may come.
     """
 

@@ -35,6 +35,10 @@ class Incidents:
     """Told so far."""
     _open: list[Incident] = field(factory=list)
 
+    @property
+    def has_open(self) -> bool:
+        return bool(self._open)
+
     def open(self, gap: Gap, now: float) -> Gap:
         """Remember a gap, and return it to be told."""
         self.gaps += 1

@@ -12,11 +12,11 @@ from .agenda import Agenda
 from .books import Snapshot
 from .channels import MarketChannel
 from .codec import Decoded
-from .connection import Connection
 from .errors import HandshakeRejected
 from .options import Options
 from .pacing import Pacer
 from .probe import Probe
+from .succession import Succession
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Lookout:
 
     def __init__(
         self,
-        connection: Connection,
+        succession: Succession,
         channel: MarketChannel,
         options: Options,
         ssl_context: Callable[[], ssl.SSLContext],
@@ -44,7 +44,8 @@ class Lookout:
         selector: selectors.BaseSelector,
     ) -> None:
         self.probes = 0
-        self._connection = connection
+        self._succession = succession
+        self._connection = succession.leader
         self._channel = channel
         self._options = options
         self._ssl_context = ssl_context
@@ -81,8 +82,10 @@ class Lookout:
 
     def turn(self, now: float) -> None:
         """Do what is due: begin a probe, go on with it, judge its answers."""
-        if not self._connection.is_open:
+        if self._connection is not self._succession.leader or not self._connection.is_open:
             self.close()
+        self._connection = self._succession.leader
+        if not self._connection.is_open:
             return
         self._watch_what_is_wanted(now)
         if self._probe is None:
@@ -98,6 +101,7 @@ class Lookout:
             asset_ids.clear()
         self._unsettled.clear()
         if probe is not None:
+            self._channel.release(probe.asset_ids)
             probe.close()
 
     def connectors(self) -> list[threading.Thread]:
@@ -105,11 +109,12 @@ class Lookout:
         return [thread for thread in self._connectors if thread.is_alive()]
 
     def _watch_what_is_wanted(self, now: float) -> None:
-        generation, wanted = self._connection.generation, self._connection.wanted
-        if self._options.data_timeout is None or (generation, wanted) == self._watched:
+        connection, wanted = self._connection, self._connection.wanted
+        origin = connection.name, connection.generation
+        if self._options.data_timeout is None or (origin, wanted) == self._watched:
             return
-        anew = self._watched[:1] != (generation,)
-        self._watched = (generation, wanted)
+        anew = self._watched[:1] != (origin,)
+        self._watched = (origin, wanted)
         if anew:
             self._renewed.clear()
         self._watch.begin(wanted.cores, now, anew=anew)
@@ -196,6 +201,8 @@ class Lookout:
                     wrong.setdefault(reason, []).append(decoded)
         for reason, fresh in wrong.items():  # a lost change mostly breaks both twins: one incident
             self._connection.adopt(fresh, reason, now)
+        if wrong:
+            self._succession.replace_wrong(now)
         self._channel.release(probe.asset_ids)
         for asset_id in set(probe.asset_ids) - probe.answers.keys():
             self._unsettled.put(asset_id, now + RETRY_SECONDS)

@@ -149,6 +149,12 @@ class Options:
     max_assets_per_connection: int = field(default=200, validator=_number(1, 10_000, whole=True))
     """More assets are split over several connections, each with a thread of its own. On one
     connection snapshots are known to be missing above some 500 (PROTOCOL 7)."""
+    standby: bool = field(default=False, validator=_flag)
+    """Keep a second market connection beside each, which takes over when the first is lost, frozen
+    or wrong, with every event delivered once and in order. Costs twice the receiving."""
+    rotate_every: float | None = field(default=None, validator=_number(0.5, 604_800, optional=True))
+    """Replace each market connection when it is so old, once its successor is sure to miss nothing:
+    some feeds freeze after a while. None: a connection may grow old."""
     max_message_bytes: int = field(
         default=64 * 2**20, validator=_number(1024, 2**31 - 1, whole=True)
     )

@@ -33,6 +33,7 @@ from .events import (
     assets_of,
 )
 from .live_book import LiveBook
+from .merge import Merge
 from .options import Options
 from .pacing import Pacer
 from .partition import Partition
@@ -183,7 +184,7 @@ class Run:
             return State.IDLE
         if all(shard.is_open for shard in shards):
             return State.DEGRADED if self.stale_books() else State.LIVE
-        never = any(shard.connection.generation == 0 for shard in shards)
+        never = any(shard.succession.leader.generation == 0 for shard in shards)
         return State.CONNECTING if never else State.DEGRADED
 
     def stale_books(self) -> list[LiveBook]:
@@ -200,7 +201,7 @@ class Run:
         ]
         if asset_ids is None:
             absent += [
-                f"the {shard.connection.channel} channel ({shard.name})"
+                f"the {shard.succession.leader.channel} channel ({shard.name})"
                 for shard in self._wanted_shards()
                 if not shard.is_open
             ]
@@ -209,14 +210,14 @@ class Run:
     @property
     def last_connection_error(self) -> str | None:
         """What the newest failed attempt or lost connection said."""
-        told = [s.connection.last_error for s in self._shards.values()]
+        told = [s.succession.leader.last_error for s in self._shards.values()]
         return next((text for text in told if text), None)
 
     def stats(self) -> Stats:
         now = time.monotonic()
         shards, queue = tuple(self._shards.values()), self.dispatcher.queue
-        connections = tuple(shard.stats(now) for shard in shards)
-        tallies = [shard.connection.tally for shard in shards]
+        connections = tuple(c for shard in shards for c in shard.stats(now))
+        tallies = [c.tally for shard in shards for c in shard.succession.connections]
         events: Counter[str] = sum((t.events.copy() for t in tallies), Counter())
         return Stats(
             state=self.state,
@@ -228,8 +229,9 @@ class Run:
             duplicates=self.account.duplicates,
             late_changes=sum(b.late_changes for b in self._books),
             held_overflows=sum(b.held_overflows for b in self._books),
-            gaps=sum(s.connection.incidents.gaps for s in shards),
-            resyncs=sum(s.connection.incidents.resyncs for s in shards),
+            gaps=sum(s.succession.incidents.gaps for s in shards),
+            resyncs=sum(s.succession.incidents.resyncs for s in shards),
+            failovers=sum(s.succession.failovers for s in shards),
             probes=sum(shard.probes for shard in shards),
             hash_checks=sum(b.hash_checks for b in self._books),
             hash_mismatches=sum(b.hash_mismatches for b in self._books),
@@ -284,14 +286,23 @@ class Run:
             return UserChannel(self._options.user_url, self.account, self._credentials)
         books = Books(self._options.verify)
         self._books.append(books)
-        return MarketChannel(self._options.market_url, books)
+        merge = Merge() if self._is_doubled else None
+        return MarketChannel(self._options.market_url, books, merge)
+
+    @property
+    def _is_doubled(self) -> bool:
+        """Whether a market shard may have two connections at a time."""
+        return self._options.standby or self._options.rotate_every is not None
 
     def _deliver(self, items: Sequence[Item], number: int | None = None) -> None:
         """Queue items; of a market shard, by its number, those that no other shard tells."""
         if number is not None and len(self._books) > 1:
             share = functools.partial(self._partition.share, number)
             shares = (share(item) if isinstance(item, Event) else item for item in items)
-            items = self._broadcasts.first([item for item in shares if item is not None])
+            items = [item for item in shares if item is not None]
+        # One connection alone repeats a broadcast when the server does, and so do we.
+        if number is not None and (len(self._books) > 1 or self._is_doubled):
+            items = self._broadcasts.first(items)
         self.dispatcher.put(items)
 
     def _hears_frames(self) -> bool:

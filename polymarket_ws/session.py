@@ -17,6 +17,7 @@ from .event_queue import Item
 from .events import Book, Frame, Gap
 from .frames import Close, FrameParser, Ping, Pong, Violation
 from .incidents import Incidents
+from .merge import Handover
 from .options import Options
 from .repeats import is_milestone
 
@@ -180,6 +181,30 @@ class Session:
         self._await_answers(renewed, now)
         return [*stale, self._tell_gap(reason, stale, now)]
 
+    def lead(self, channel: Channel, incidents: Incidents) -> None:
+        """Deliver from now on, or, with a channel that does not lead, keep."""
+        self.channel, self.incidents = channel, incidents
+
+    def take_over(self, handover: Handover, now: float) -> list[Item]:
+        """Deliver what the former leader did not, and ask for what may have been missed for good.
+
+        What is not live is asked for, too, but for what this connection will answer anyway.
+        """
+        items: list[Item] = []
+        for message in handover.missed:
+            if isinstance(message, DecodeError):
+                self._take_flaw(message, now, items)
+            else:
+                self._take(message, now, items)
+        items += self.renew(handover.doubtful, "disconnect", now)
+        dark = sorted(a for a, core in self._wanted.cores.items() if not core.valid)
+        self.channel.await_answers(a for a in dark if a in self._unanswered)
+        again = [a for a in dark if a not in self._unanswered]
+        if again:
+            self.outbox.extend(self.channel.renewal_texts(again))
+            self._await_answers(again, now)
+        return items
+
     def ending(self, error: ConnectionLost | ProtocolError, now: float) -> Ending:
         """How it ended. Bad credentials are answered soon, before anything came, with no reason."""
         seconds = now - self._opened_at
@@ -232,11 +257,16 @@ class Session:
             if isinstance(decoded, DecodeError):
                 self._take_flaw(decoded, now, items)
                 continue
-            self.tally.events[decoded.event.event_type] += 1
             self._take(decoded, now, items)
 
     def _take(self, decoded: Decoded, now: float, items: list[Item]) -> None:
-        is_news, changed, revived, broken = self.channel.take(decoded, now)
+        if isinstance(decoded.event, Book):
+            self._unanswered.pop(decoded.event.asset_id, None)
+        taken = self.channel.take(decoded, now)
+        if taken is None:
+            return
+        self.tally.events[decoded.event.event_type] += 1
+        is_news, changed, revived, broken = taken
         for core, reason in broken:
             items.append(self._tell_gap(reason, [core], now))
         items.extend(changed)
@@ -244,17 +274,17 @@ class Session:
             items.append(decoded.event)
         for core, _ in broken:
             items.extend(self.incidents.heal([core.asset_id], now))
-        if isinstance(decoded.event, Book):
-            self._unanswered.pop(decoded.event.asset_id, None)
-            items.extend(self.incidents.heal(revived, now))
+        items.extend(self.incidents.heal(revived, now))
 
     def _take_flaw(self, error: DecodeError, now: float, items: list[Item]) -> None:
+        stale = self.channel.take_flaw(error, now)
+        if stale is None:
+            return
         self.tally.decode_errors += 1
         if is_milestone(self.tally.decode_errors):
             logger.warning(
                 "%s: not understood (%d so far): %s", self.name, self.tally.decode_errors, error
             )
-        stale = self.channel.take_flaw(error)
         for core in stale:
             logger.warning("%s: the book of %s is stale: %s", self.name, core.asset_id, error)
         items.extend(stale)
@@ -293,7 +323,7 @@ class Session:
         for asset_id in given_up:
             del self._unanswered[asset_id]
         untold = [a for a in given_up if not self.incidents.waits_for(a, "no_data")]
-        if not untold:
+        if not untold or not self.channel.leads:
             return []
         # A gap of more assets must not wait for what will not come: it ends for the others.
         return [*self.incidents.forget(untold, now), self._tell_no_data(untold, now)]

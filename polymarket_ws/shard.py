@@ -19,11 +19,13 @@ from .connection import Connection
 from .errors import PolymarketWsError
 from .event_queue import Item
 from .events import CONTINUITY, Event
+from .incidents import Incidents
 from .lookout import Lookout
 from .options import Options
 from .pacing import Pacer
 from .progress import Progress
 from .stats import ConnectionStats
+from .succession import Succession
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +75,16 @@ class Shard:
         self._selector = selectors.DefaultSelector()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._leader = Connection(name, channel, options, ssl_context, pacer, self, self._selector)
+
+        def make(name: str, channel: Channel, incidents: Incidents) -> Connection:
+            selector = self._selector
+            return Connection(name, channel, options, ssl_context, pacer, self, selector, incidents)
+
+        self._succession = Succession(name, channel, options, make, self.deliver)
         self._lookout = (
-            Lookout(self._leader, channel, options, ssl_context, pacer, self.wake, self._selector)
+            Lookout(
+                self._succession, channel, options, ssl_context, pacer, self.wake, self._selector
+            )
             if isinstance(channel, MarketChannel)
             else None
         )
@@ -109,7 +118,7 @@ class Shard:
         """Wait for the thread and those of its attempts to connect; True when all have ended."""
         deadline = time.monotonic() + timeout
         self._thread.join(timeout)
-        connectors = self._leader.connectors()
+        connectors = self._succession.connectors()
         if self._lookout is not None:
             connectors += self._lookout.connectors()
         for thread in connectors:
@@ -126,8 +135,8 @@ class Shard:
 
     @property
     def is_open(self) -> bool:
-        """Whether its connection is open."""
-        return self._leader.is_open
+        """Whether the connection that leads is open."""
+        return self._succession.leader.is_open
 
     @property
     def probes(self) -> int:
@@ -135,11 +144,14 @@ class Shard:
         return self._lookout.probes if self._lookout is not None else 0
 
     @property
-    def connection(self) -> Connection:
-        return self._leader
+    def succession(self) -> Succession:
+        return self._succession
 
-    def stats(self, now: float) -> ConnectionStats:
-        return self._leader.stats(now)
+    def stats(self, now: float) -> list[ConnectionStats]:
+        return self._succession.stats(now)
+
+    def succeed(self, lost: Connection, now: float) -> list[Item]:
+        return self._succession.succeed(lost, now)
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:
@@ -167,13 +179,12 @@ class Shard:
                 self._drain_wakes()
             elif events & selectors.EVENT_READ:
                 key.data.read(now)
-        if self._leader.deadline <= 0.0:
-            self._leader.read(now)
+        self._succession.read(now)
         if self._lookout is not None:
             self._lookout.read(now)
         while self._inbox:
-            self._leader.want(self._inbox.popleft(), now)
-        self._leader.turn(now)
+            self._succession.want(self._inbox.popleft(), now)
+        self._succession.turn(now)
         if self._lookout is not None:
             self._lookout.turn(now)
         self._progress.notify()
@@ -181,7 +192,7 @@ class Shard:
     def _wait(self) -> float:
         if self._inbox:
             return 0.0
-        due_at = self._leader.deadline
+        due_at = self._succession.deadline
         if self._lookout is not None:
             due_at = min(due_at, self._lookout.deadline)
         return min(max(due_at - time.monotonic(), 0.0), LONGEST_WAIT)
@@ -195,7 +206,7 @@ class Shard:
         try:
             if self._lookout is not None:
                 self._lookout.close()
-            self._leader.stop(self._stop_reason or "failed")
+            self._succession.stop(self._stop_reason or "failed")
         finally:
             self._selector.close()
             self._wake_in.close()

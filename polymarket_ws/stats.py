@@ -61,6 +61,8 @@ class Stats:
     """Gaps of connections. What a queue drops is counted in `dropped` instead."""
     resyncs: int
     """Ends of those gaps."""
+    failovers: int
+    """Times that a standby took over from a lost or frozen connection."""
     probes: int
     """Times that fresh snapshots were fetched beside a live connection, to settle a suspicion."""
     hash_checks: int

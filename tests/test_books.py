@@ -1066,6 +1066,27 @@ def test_equal_evidence_acquits_a_book(verify: str) -> None:
     assert (NEVER, []) == (books.deadline, books.suspects(99))
 
 
+def test_a_book_that_is_acquitted_again_and_again_is_asked_about_ever_less_often() -> None:
+    """A recipe that is wrong now and then causes no storm of probes; an answer begins anew."""
+    books, [_] = make_books(YES, verify="top")
+    told = Told()
+    books.replace(told.snapshot(), now=0)
+    told.bids["0.3"] = "6"
+    asked_after = []
+    for number in range(2, 6):
+        now = 100.0 * number
+        books.apply(changes(number, change("0.3", "6", best=("0.5", "0.6"))), now=now)
+        asked_after.append(books.deadline - now)
+        [core] = books.suspects(books.deadline)
+        snapshot = told.snapshot(number)._replace(hash=None)
+        assert "equal" == books.settle(core, snapshot, now + 50)
+
+    assert [2.0, 4.0, 8.0, 16.0] == asked_after
+    assert 4 == core.pardons
+    books.replace(told.snapshot(9), now=1000)
+    assert 0 == core.pardons
+
+
 @pytest.mark.parametrize("hash", [REAL, None])
 def test_equal_evidence_may_leave_a_book_unverified(hash: str | None) -> None:
     """Its levels are right, and its recipe is not known."""

@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 
 from polymarket_ws.account import Account
 from polymarket_ws.books import BookCore, Books
-from polymarket_ws.channels import Channel, MarketChannel, Taken, UserChannel, Wanted
+from polymarket_ws.channels import (
+    Channel,
+    FollowingChannel,
+    MarketChannel,
+    Taken,
+    UserChannel,
+    Wanted,
+)
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.errors import DecodeError
+from polymarket_ws.merge import Merge
 
 MARKET = "0x" + "a" * 64
 A, B, C = "0x" + "a" * 64, "0x" + "b" * 64, "0x" + "c" * 64
@@ -41,7 +49,7 @@ def user_channel() -> UserChannel:
     return UserChannel("wss://example/ws/user", Account(), Credentials("K", "SECRET", "P"))
 
 
-def take(channel: Channel, message: dict[str, Any], now: float = 1.0) -> Taken:
+def take(channel: Channel, message: dict[str, Any], now: float = 1.0) -> Taken | None:
     """What a message from the server does."""
     [decoded] = decode(json.dumps({"market": MARKET, "timestamp": "1", **message}), channel.name, 0)
     assert isinstance(decoded, Decoded)
@@ -243,7 +251,7 @@ def test_a_flaw_makes_stale_what_it_may_have_changed(
     for id_ in wish.cores:
         take(channel, book(id_))
 
-    changed = channel.take_flaw(DecodeError("$", "?", **fields))
+    changed = channel.take_flaw(DecodeError("$", "?", **fields), 0.0)
 
     assert stale == [core.asset_id for core in changed]
     assert {"decode_error"} >= {core.published.stale_reason for core in changed}
@@ -413,11 +421,89 @@ def test_the_user_channel_has_no_books() -> None:
     channel = user_channel()
     channel.adopt(Wanted(None))
 
-    assert [] == channel.take_flaw(DecodeError("$", "?", event_type="order"))
+    assert [] == channel.take_flaw(DecodeError("$", "?", event_type="order"), 0.0)
     assert [] == channel.lose("disconnect")
     assert [] == channel.renewal_texts(["1"])
+    channel.await_answers(["1"])
     assert [] == channel.doubt(["1"], "silent")
     assert (float("inf"), []) == (channel.deadline, channel.tick(1.0))
+
+
+# --- two connections -----------------------------------------------------------------------------
+
+
+def doubled(first: Wanted) -> tuple[MarketChannel, FollowingChannel]:
+    """The channels of a leader and of its follower, both opened."""
+    leading = MarketChannel("wss://example/ws/market", Books(), Merge())
+    assert leading.merge is not None
+    following = FollowingChannel(leading.url, leading.merge)
+    for channel in (leading, following):
+        channel.adopt(first)
+        channel.opening_text(first)
+    return leading, following
+
+
+def test_a_follower_subscribes_alike_and_keeps_what_comes() -> None:
+    """The same texts; nothing is told, no book is touched."""
+    first = wanted("1")
+    leading, following = doubled(first)
+    second = wanted("1", "2", custom_features=True, former=first)
+
+    assert leading.opening_text(second) == following.opening_text(second)
+    assert leading.change_texts(first, second) == following.change_texts(first, second)
+    following.adopt(second)
+    leading.adopt(second)
+    assert leading.renewal_texts(["1"]) == following.renewal_texts(["1"])
+    assert (True, False) == (leading.leads, following.leads)
+    assert take(following, book()) is None
+    following.await_answers(["1"])
+    assert not first.cores["1"].valid
+    assert ([], []) == (following.doubt(["1"], "silent"), following.tick(1.0))
+
+
+def test_what_was_told_before_a_failover_is_not_told_again() -> None:
+    """An event and a flaw that the new leader brings late."""
+    leading, following = doubled(wanted("1"))
+    take(leading, book())
+    take(following, book())
+    print_ = {
+        "event_type": "last_trade_price",
+        "asset_id": "1",
+        "price": "0.5",
+        "size": "1",
+        "side": "BUY",
+    }
+    flaw = DecodeError("$", "?", event_type="book", market=MARKET)
+    assert take(leading, print_) is not None
+    assert [leading.books._cores["1"]] == leading.take_flaw(flaw, 1.0)
+
+    assert leading.merge is not None
+    leading.merge.promote([], 1.0)
+
+    assert take(leading, print_) is None
+    assert leading.take_flaw(flaw, 1.0) is None
+
+
+def test_a_lost_follower_is_worth_nothing() -> None:
+    """Its answers and its window are forgotten; a flaw is kept like anything else."""
+    leading, following = doubled(wanted("1"))
+    take(following, book())
+    following.take_flaw(DecodeError("$", "?", event_type="book", market=MARKET), 1.0)
+    assert leading.merge is not None
+    assert leading.merge.has_answered("1")
+
+    assert [] == following.lose("disconnect")
+    assert not leading.merge.has_answered("1")
+
+
+def test_what_awaits_its_answer_holds_its_changes() -> None:
+    """A new leader's answer is still to come."""
+    first = wanted("1")
+    channel = market_channel(first)
+    take(channel, book())
+    channel.await_answers(["1"])
+
+    assert first.cores["1"].is_awaited
 
 
 def test_the_channels_say_what_they_are() -> None:

@@ -237,12 +237,24 @@ def test_of_a_flapping_connection_the_newest_lifecycle_events_wait() -> None:
 
 
 def test_gaps_and_resyncs_share_the_bound_of_their_connection() -> None:
-    """The oldest of all that is told of its life goes first."""
+    """The oldest that can go goes first: a Gap only with its own Resync."""
     queue = EventQueue(10)
-    queue.put([connected(), *(gap(number=n) for n in range(LIFECYCLE_LIMIT)), resync("b")])
+    other = Resync(channel="market", connection="a", reason="silent")
+    queue.put([gap(number=0), other, resync(), connected()])
+    queue.put([gap(number=n) for n in range(1, LIFECYCLE_LIMIT - 1)])
+    queue.put([resync("b")])
 
-    assert [*(gap(number=n) for n in range(LIFECYCLE_LIMIT)), resync("b")] == drain(queue)
-    assert 1 == queue.coalesced
+    assert [other, connected(), gap(number=1)] == drain(queue)[:3]
+    assert 2 == queue.coalesced
+
+
+def test_a_gap_that_was_delivered_gets_its_resync() -> None:
+    """Nothing that ends what was told is dropped, however much waits."""
+    queue = EventQueue(10)
+    queue.put([resync(), *(gap(number=n) for n in range(LIFECYCLE_LIMIT + 5))])
+
+    assert resync() == drain(queue)[0]
+    assert 0 == queue.coalesced
 
 
 def test_clearing_discards_everything_and_every_mark() -> None:

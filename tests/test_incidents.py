@@ -45,6 +45,7 @@ def test_a_gap_ends_when_the_last_of_its_books_is_live() -> None:
     ] == incidents.heal(["2"], 3.5)
     assert [] == incidents.heal(["1", "2"], 4.0)
     assert (1, 1) == (incidents.gaps, incidents.resyncs)
+    assert (False, True) == (incidents.has_open, opened(gap("1")).has_open)
 
 
 def test_two_gaps_end_apart() -> None:

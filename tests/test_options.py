@@ -65,6 +65,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "backoff_cap": 30.0,
         "max_attempts": None,
         "max_assets_per_connection": 200,
+        "standby": False,
+        "rotate_every": None,
         "max_message_bytes": 64 * 2**20,
     } == attrs.asdict(options)
 

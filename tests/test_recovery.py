@@ -256,8 +256,10 @@ def test_credentials_refused_three_times_are_fatal() -> None:
     with FakeServer() as server:
         server.faults.bad_credentials(times=100)
         sub = Subscriber(credentials=KEYS, options=server.options(**QUICK))
-        disconnects = Recorder()
+        disconnects, gaps, resyncs = Recorder(), Recorder(), Recorder()
         sub.on_disconnect(disconnects)
+        sub.on_gap(gaps)
+        sub.on_resync(resyncs)
         sub.start()
         with pytest.raises(AuthenticationError, match="credentials"):
             sub.wait(timeout=DEADLINE)
@@ -265,6 +267,7 @@ def test_credentials_refused_three_times_are_fatal() -> None:
 
         assert [True, True, False] == [told.will_retry for told in disconnects.items]
         assert "authentication" == disconnects.items[-1].reason
+        assert (1, 0) == (len(gaps.items), len(resyncs.items))  # one incident, which never ends
 
 
 def test_a_fatal_user_channel_ends_the_market_channel_too() -> None:

@@ -20,14 +20,16 @@ from wsproto.events import Ping as WsPing
 from polymarket_ws.account import Account
 from polymarket_ws.backoff import Ending
 from polymarket_ws.books import BookCore, Books
-from polymarket_ws.channels import MarketChannel, UserChannel, Wanted
+from polymarket_ws.channels import FollowingChannel, MarketChannel, UserChannel, Wanted
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.event_queue import Item
 from polymarket_ws.events import Book, Frame, Gap, PriceChange, Resync, Trade, Unknown
 from polymarket_ws.frames import Close, Pong
+from polymarket_ws.incidents import Incidents
 from polymarket_ws.live_book import LiveBook
+from polymarket_ws.merge import Handover, Merge
 from polymarket_ws.options import Options
 from polymarket_ws.session import REDRIVES, Session, Tally
 
@@ -114,6 +116,25 @@ class Market:
 
     def receive(self, *frames: bytes, now: float = OPENED_AT) -> list[Item]:
         return self.session.receive(b"".join(frames), now, int(now * 1e9))
+
+
+class Standby(Market):
+    """A session that follows, and the channel that it leads with once it takes over."""
+
+    def __init__(self) -> None:
+        super().__init__(opened=False)
+        self.leading = self.session.channel
+        assert isinstance(self.leading, MarketChannel)
+        self.leading.merge = Merge()
+        following = FollowingChannel("wss://example", self.leading.merge)
+        following.adopt(self.wanted)
+        self.session.lead(following, Incidents())
+        self.session.open(self.wanted, OPENED_AT)
+        self.sent()
+
+    def take_over(self, *missed: Decoded | DecodeError, doubtful: list[str]) -> list[Item]:
+        self.session.lead(self.leading, Incidents())
+        return self.session.take_over(Handover(list(missed), doubtful), OPENED_AT)
 
 
 class User(Market):
@@ -773,3 +794,54 @@ def test_no_repr_shows_the_secret() -> None:
 
     assert "SECRET-1" in str(user.sent())
     assert "SECRET-1" not in repr(user.session)
+
+
+# --- taking over ---------------------------------------------------------------------------------
+
+
+def test_a_follower_tells_nothing_and_keeps_its_heartbeat() -> None:
+    """Its events, flaws and missing answers are kept or counted, not told."""
+    standby = Standby()
+    broken = text_frame('{"event_type":"book","market":"0x1","asset_id":"1"}')
+
+    assert [] == standby.receive(text_frame(book_text()), broken, text_frame("PONG"))
+    assert standby.leading.merge.has_answered("1")  # type: ignore[union-attr]
+    assert (0, 0) == (standby.session.tally.decode_errors, len(standby.session.tally.events))
+    silent_for = OPENED_AT + (REDRIVES + 2) * OPTIONS.first_event_timeout
+    told = [standby.session.tick(OPENED_AT + n * OPTIONS.first_event_timeout) for n in range(1, 6)]
+    assert [[]] * 5 == told
+    assert standby.session.deadline < silent_for
+
+
+def test_a_new_leader_delivers_what_was_missed_and_asks_for_what_is_dark() -> None:
+    """A book that lives goes on; one whose answer this connection awaits is waited for, one that
+    it has had is asked for anew.
+    """
+    standby = Standby()
+    standby.receive(text_frame(book_text("1")))
+    [change] = decode(change_text("0.4"), "market", 0)
+    flaw = DecodeError("$", "?")
+
+    told = standby.take_over(change, flaw, doubtful=[])
+
+    assert [change.event, flaw] == told  # type: ignore[union-attr]
+    assert renewal("1") == standby.sent()
+    assert standby.wanted.cores["2"].is_awaited
+
+
+def test_a_new_leader_says_what_may_have_been_missed() -> None:
+    """The doubtful book is stale, told as a Gap, and asked for; nothing is dark besides."""
+    standby = Standby()
+    for core in standby.wanted.cores.values():
+        [snapshot] = decode(book_text(core.asset_id), "market", 0)
+        assert isinstance(snapshot, Decoded)
+        standby.receive(text_frame(book_text(core.asset_id)))
+        standby.leading.take(snapshot, OPENED_AT)
+
+    stale, told = standby.take_over(doubtful=["2"])
+
+    assert (standby.wanted.cores["2"], "disconnect", ("2",)) == (stale, told.reason, told.asset_ids)  # type: ignore[union-attr]
+    assert renewal("2") == standby.sent()
+    assert ("live", "disconnect") == tuple(
+        core.published.stale_reason or "live" for core in standby.wanted.cores.values()
+    )

@@ -1,0 +1,172 @@
+"""A standby and a rotation under load: what is delivered, against all that the exchange did.
+
+    python tests/standby_proof.py killed 60 5000      # one random connection is cut each second
+    python tests/standby_proof.py rotated 60 5000     # each connection is replaced each second
+    python tests/standby_proof.py alone 60 5000       # cut each second, without a standby
+
+The server and its exchange run in a process of their own. `make standby` runs all three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import multiprocessing
+import random
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from multiprocessing.connection import Connection as Pipe
+from typing import Any
+
+from polymarket_ws import Event, Gap, Options, Subscriber
+from polymarket_ws.testing import FakeServer, SimulatedExchange
+
+LANE_KINDS = ("price_change", "book", "last_trade_price", "tick_size_change")
+BATCHES = 50  # a second: so many events at once, in the rhythm of a busy feed
+TOLD_ELSEWHERE = frozenset({"order", "trade", "best_bid_ask", "new_market"})
+
+
+def serve(pipe: Pipe, events_per_second: int, seconds: int, killing: bool) -> None:
+    """The server's process: play prepared events at a rate; cut a connection each second."""
+    exchange = SimulatedExchange(3, 4)
+    snapshots = [exchange.snapshot(a) for a in exchange.asset_ids]
+    assets = list(exchange.asset_ids)
+    events: list[dict[str, Any]] = []
+    while len(events) < events_per_second * seconds:
+        happened = exchange.step()
+        for event in happened:
+            if event["event_type"] == "new_market":  # else nothing would happen in ours any more
+                exchange.resolve(event["market"])
+        events += [e for e in happened if _is_ours(e, assets)]
+    dice, cuts = random.Random(5), 0
+    with FakeServer() as server:
+        for snapshot in snapshots:
+            server.add_book(snapshot)
+        pipe.send((server.url(), assets))
+        pipe.recv()  # the subscriber is ready
+        began, sent, batch = time.monotonic(), 0, events_per_second // BATCHES
+        next_cut = began + 1.0
+        while sent < len(events):
+            server.publish(events[sent : sent + batch])
+            sent += batch
+            now = time.monotonic()
+            if killing and now >= next_cut and sent < len(events) - 2 * events_per_second:
+                next_cut += 1.0
+                open_ones = server.open_connections()
+                if open_ones:
+                    cuts += server.disconnect(only=dice.choice(open_ones))
+            _pause(began + sent / events_per_second - now)
+        took = time.monotonic() - began
+        pipe.send((len(events), cuts, took, _digests(map(_wire_key, events))))
+        pipe.recv()
+
+
+def _is_ours(event: dict[str, Any], assets: list[str]) -> bool:
+    """Whether it is on the market channel, of a market of the beginning: more are opened."""
+    return event["event_type"] not in TOLD_ELSEWHERE and bool(_assets(event) & set(assets))
+
+
+def _pause(seconds: float) -> None:
+    if seconds > 0:
+        threading.Event().wait(seconds)
+
+
+def _assets(event: dict[str, Any]) -> set[str]:
+    named = [event.get("asset_id"), *(c["asset_id"] for c in event.get("price_changes", ()))]
+    return {asset for asset in named if asset}
+
+
+Key = tuple[tuple[str, str], str]
+"""A lane, and the digest of one event in it."""
+
+
+def _wire_key(event: dict[str, Any]) -> Key:
+    kind, market = event["event_type"], event["market"]
+    lane = "books" if kind in ("price_change", "book") else kind
+    marks = [c["hash"] for c in event.get("price_changes", ())] or [event.get("hash", "")]
+    told = [kind, event["timestamp"], event.get("asset_id", ""), *marks]
+    told.append(event.get("transaction_hash", ""))
+    name = market if lane == "books" else event["asset_id"]
+    return (lane, name), hashlib.sha1("|".join(told).encode()).hexdigest()
+
+
+def _digests(keys: Any) -> dict[tuple[str, str], list[str]]:
+    lanes: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for lane, digest in keys:
+        lanes[lane].append(digest)
+    return dict(lanes)
+
+
+def follow(mode: str, seconds: int, events_per_second: int) -> int:
+    """The client's process; returns the exit code."""
+    ours, theirs = multiprocessing.Pipe()
+    killing = mode in ("killed", "alone")
+    server = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(theirs, events_per_second, seconds, killing), daemon=True
+    )
+    server.start()
+    url, assets = ours.recv()
+    options = Options(
+        market_url=url,
+        trust_env=False,
+        standby=mode == "killed",
+        rotate_every=1.0 if mode == "rotated" else None,
+        queue_limit=2_000_000,
+    )
+    received: list[Event] = []
+    gaps: list[Gap] = []
+    sub = Subscriber(assets, options=options)
+    for kind in LANE_KINDS:
+        getattr(sub, f"on_{kind}")(received.append)
+    sub.on_gap(gaps.append)
+    with sub:
+        sub.wait_ready(60)
+        assert mode != "killed" or sub.wait_for("connect", timeout=10)
+        ours.send("ready")
+        count, cuts, took, happened = ours.recv()
+        deadline = time.monotonic() + 10
+        while len(received) < count and time.monotonic() < deadline:
+            _pause(0.1)
+        _pause(0.5)
+        stats = sub.stats()
+    ours.send("done")
+    events = [e.to_dict() for e in received if getattr(e, "tick_size", None) is None]
+    return _report(
+        mode, happened, _digests(map(_wire_key, events)), cuts, took, gaps, stats, len(events)
+    )
+
+
+def _report(
+    mode: str,
+    happened: dict[tuple[str, str], list[str]],
+    delivered: dict[tuple[str, str], list[str]],
+    cuts: int,
+    took: float,
+    gaps: list[Gap],
+    stats: Any,
+    count: int,
+) -> int:
+    missing = doubled = out_of_order = 0
+    for lane, digests in happened.items():
+        mine = delivered.get(lane, [])
+        missing += sum((Counter(digests) - Counter(mine)).values())
+        doubled += sum((Counter(mine) - Counter(digests)).values())
+        out_of_order += sorted(mine) == sorted(digests) and mine != digests
+    total = sum(map(len, happened.values()))
+    print(
+        f"{mode}: {total} events in {took:.0f} s ({total / took:.0f} a second), {cuts} cuts, "
+        f"{stats.failovers} failovers, {stats.reconnects} connections made anew; "
+        f"delivered {count}: missing {missing}, doubled {doubled}, "
+        f"lanes out of order {out_of_order}; gaps {len(gaps)} "
+        f"{dict(Counter(gap.reason for gap in gaps))}, dropped {stats.dropped}",
+        flush=True,
+    )
+    exact = not (missing or doubled or out_of_order or gaps)
+    return 0 if exact or mode == "alone" else 1
+
+
+if __name__ == "__main__":
+    logging.disable(logging.ERROR)
+    sys.exit(follow(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -359,18 +359,16 @@ class Merge:
 
     def _offsets(self, delivered: list[_Entry], asset_id: str, mark: Mark) -> list[int]:
         """Where in what was delivered a follower that began with this state may go on."""
-        found: list[int] = []
-        state: Mark | None = None
-        for index, entry in enumerate(delivered, 1):
-            state = _marks_of(entry).get(asset_id, state)
-            if state == mark:
-                found.append(index)
-        if found:
-            return found
+        states: list[Mark | None] = [None]
+        for entry in delivered:
+            states.append(_marks_of(entry).get(asset_id, states[-1]))
+        places = range(1, len(states))
         known = self._marks.get(asset_id)
-        if known == mark:
-            return [len(delivered)]
-        return [0] if known is not None and mark[0] < known[0] else []
+        if known is not None and mark[0] == known[0] and mark not in states:
+            # A new tick or last price makes another hash of the same levels.
+            return [i for i in places if (states[i] or known)[0] == mark[0]] or [len(delivered)]
+        found = [i for i in places if states[i] == mark]
+        return found or ([0] if known is not None and mark[0] < known[0] else [])
 
     def _lane(self, message: Message) -> _Lane:
         return self._lane_of(*_lane_id(message))

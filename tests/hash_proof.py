@@ -100,7 +100,11 @@ def _public(exchange: SimulatedExchange) -> Iterator[tuple[float, dict[str, Any]
     """
     start_ms = None
     while True:
-        events = [event for event in exchange.step() if event["event_type"] not in _ELSEWHERE]
+        happened = exchange.step()
+        for event in happened:
+            if event["event_type"] == "new_market":  # else ever less would happen in ours
+                exchange.resolve(event["market"])
+        events = [event for event in happened if event["event_type"] not in _ELSEWHERE]
         for number, event in enumerate(events, 1):
             start_ms = start_ms or int(event["timestamp"])
             yield (int(event["timestamp"]) - start_ms) / 1000, event, number == len(events)

@@ -17,49 +17,100 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from decimal import Decimal
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 from polymarket_ws import Event, Gap, Options, Subscriber
 from polymarket_ws.testing import FakeServer, SimulatedExchange
+from polymarket_ws.testing.simulated_market import book_hash
 
 LANE_KINDS = ("price_change", "book", "last_trade_price", "tick_size_change")
 BATCHES = 50  # a second: so many events at once, in the rhythm of a busy feed
 TOLD_ELSEWHERE = frozenset({"order", "trade", "best_bid_ask", "new_market"})
 
 
+class Replay:
+    """Prepared events, and the books as they stand after those that were played: an exchange to a
+    FakeServer, but as fast as it can send.
+    """
+
+    def __init__(self, count: int) -> None:
+        exchange = SimulatedExchange(3, 4)
+        self.asset_ids = list(exchange.asset_ids)
+        self._books = {a: dict(exchange.snapshot(a) or {}) for a in self.asset_ids}
+        self._levels = {
+            a: {s: {lv["price"]: lv["size"] for lv in book[s]} for s in ("bids", "asks")}
+            for a, book in self._books.items()
+        }
+        self._parameters = {a: exchange.hash_parameters(a) for a in self.asset_ids}
+        self.events: list[dict[str, Any]] = []
+        self._prices: list[dict[str, str]] = []  # the market's last prices after each event
+        self._played = 0
+        while len(self.events) < count:
+            happened = exchange.step()
+            for event in happened:
+                if (
+                    event["event_type"] == "new_market"
+                ):  # else nothing would happen in ours any more
+                    exchange.resolve(event["market"])
+            ours = [e for e in happened if _is_ours(e, self.asset_ids)]
+            self.events += ours
+            self._prices += [dict(exchange._markets[e["market"]].last_prices) for e in ours]
+
+    def play(self, count: int) -> list[dict[str, Any]]:
+        """The next events; the books stand as they leave them."""
+        until = self._played + count
+        events = self.events[self._played : until]
+        for event, prices in zip(events, self._prices[self._played : until], strict=True):
+            self._apply(event, prices)
+        self._played = until
+        return events
+
+    def _apply(self, event: dict[str, Any], prices: dict[str, str]) -> None:
+        for asset_id, price in prices.items():
+            self._books[asset_id]["last_trade_price"] = price
+        for change in event.get("price_changes", ()):
+            sizes = self._levels[change["asset_id"]]["bids" if change["side"] == "BUY" else "asks"]
+            if change["size"] == "0":
+                sizes.pop(change["price"], None)
+            else:
+                sizes[change["price"]] = change["size"]
+            self._books[change["asset_id"]]["timestamp"] = event["timestamp"]
+        if event["event_type"] == "tick_size_change":
+            self._books[event["asset_id"]]["tick_size"] = event["new_tick_size"]
+
+    def snapshot(self, asset_id: str) -> dict[str, Any] | None:
+        """The `book` that answers a subscription, with its true hash."""
+        book, sides = self._books[asset_id], self._levels[asset_id]
+        for side, falls in (("bids", False), ("asks", True)):
+            prices = sorted(sides[side], key=Decimal, reverse=falls)
+            book[side] = [{"price": price, "size": sides[side][price]} for price in prices]
+        minimum, neg_risk = self._parameters[asset_id]
+        return {**book, "hash": book_hash(book, min_order_size=minimum, neg_risk=neg_risk)}
+
+
 def serve(pipe: Pipe, events_per_second: int, seconds: int, killing: bool) -> None:
     """The server's process: play prepared events at a rate; cut a connection each second."""
-    exchange = SimulatedExchange(3, 4)
-    snapshots = [exchange.snapshot(a) for a in exchange.asset_ids]
-    assets = list(exchange.asset_ids)
-    events: list[dict[str, Any]] = []
-    while len(events) < events_per_second * seconds:
-        happened = exchange.step()
-        for event in happened:
-            if event["event_type"] == "new_market":  # else nothing would happen in ours any more
-                exchange.resolve(event["market"])
-        events += [e for e in happened if _is_ours(e, assets)]
-    dice, cuts = random.Random(5), 0
-    with FakeServer() as server:
-        for snapshot in snapshots:
-            server.add_book(snapshot)
-        pipe.send((server.url(), assets))
+    replay, dice, cuts = Replay(events_per_second * seconds), random.Random(5), 0
+    with FakeServer(replay) as server:  # type: ignore[arg-type]  # what it asks of an exchange
+        pipe.send((server.url(), replay.asset_ids))
         pipe.recv()  # the subscriber is ready
-        began, sent, batch = time.monotonic(), 0, events_per_second // BATCHES
+        count, batch = len(replay.events), events_per_second // BATCHES
+        began, sent = time.monotonic(), 0
         next_cut = began + 1.0
-        while sent < len(events):
-            server.publish(events[sent : sent + batch])
+        while sent < count:
+            server.play(lambda _: replay.play(batch))
             sent += batch
             now = time.monotonic()
-            if killing and now >= next_cut and sent < len(events) - 2 * events_per_second:
+            if killing and now >= next_cut and sent < count - 2 * events_per_second:
                 next_cut += 1.0
                 open_ones = server.open_connections()
                 if open_ones:
                     cuts += server.disconnect(only=dice.choice(open_ones))
             _pause(began + sent / events_per_second - now)
         took = time.monotonic() - began
-        pipe.send((len(events), cuts, took, _digests(map(_wire_key, events))))
+        pipe.send((count, cuts, took, _digests(map(_wire_key, replay.events))))
         pipe.recv()
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks against the other clients: `make bench`. Commands, never tests."""

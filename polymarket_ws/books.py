@@ -62,17 +62,18 @@ class Snapshot(NamedTuple):
     last_trade_price: str | None
 
 
-_prices: dict[str, Decimal] = {}
+known_prices: dict[str, Decimal] = {}
+"""Prices by their text, each of which was read as a number once."""
 
 
 def price_of(text: str) -> Decimal:
     """The price as a number, interned: on its grid few texts make up most of a stream."""
     try:
-        return _prices[text]
+        return known_prices[text]
     except KeyError:
         number = Decimal(text)
-        if len(_prices) < _INTERNED_LIMIT:
-            _prices[text] = number
+        if len(known_prices) < _INTERNED_LIMIT:
+            known_prices[text] = number
         return number
 
 
@@ -90,7 +91,9 @@ class _Side:
         self.prices = sorted(self.levels)
 
     def set(self, price: str, size: str) -> None:
-        number = price_of(price)
+        number = known_prices.get(price)
+        if number is None:
+            number = price_of(price)
         if _is_zero(size):
             if self.levels.pop(number, None):
                 del self.prices[bisect_left(self.prices, number)]
@@ -177,7 +180,8 @@ class BookCore:
     _sides: _Sides = field(factory=lambda: _Sides(_Side(), _Side()))
     _hash: str | None = None
     _snapshot_ms: int = 0
-    _awaited: bool = False
+    is_awaited: bool = False
+    """Whether changes are held for a snapshot."""
     _questioned: bool = False
     _final_reason: str | None = None
     _held: deque[tuple[int, Change]] = field(factory=deque)
@@ -202,7 +206,7 @@ class BookCore:
 
     def await_snapshot(self) -> None:
         """A subscription was sent: until its snapshot comes, changes are held."""
-        self._awaited, self._questioned = True, False
+        self.is_awaited, self._questioned = True, False
         self._held.clear()
 
     def question(self) -> None:
@@ -250,7 +254,7 @@ class BookCore:
 
     def release(self) -> None:
         """No snapshot is awaited any more."""
-        self._awaited = self._questioned = False
+        self.is_awaited = self._questioned = False
         self._held.clear()
 
     def contradicts(self, snapshot: Snapshot, sides: _Sides) -> bool:
@@ -276,14 +280,9 @@ class BookCore:
         )
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether changes are held for a snapshot."""
-        return self._awaited
-
-    @property
     def awaits_answer(self) -> bool:
         """Whether the snapshot that answers a subscription is still to come."""
-        return self._awaited and not self._questioned
+        return self.is_awaited and not self._questioned
 
     @property
     def is_questioned(self) -> bool:
@@ -340,7 +339,7 @@ class BookCore:
 
         None of a live book's: a refresh overtook the answer, which after so many will not come.
         """
-        if not self._awaited:
+        if not self.is_awaited:
             return 0
         self._held.extend((timestamp_ms, change) for change in changes)
         surplus = max(0, len(self._held) - HELD_LIMIT)
@@ -355,12 +354,22 @@ class BookCore:
         """Set the levels that changed; False when the snapshot contains them already."""
         if timestamp_ms < self._snapshot_ms:
             return False
+        bids, asks = self._sides
+        touch = self.proof.touched.append
         with self.lock:
             for change in changes:
-                self._set(change)
+                (bids if change.is_bid else asks).set(change.price, change.size)
+                touch(change.price)
+            last = changes[-1]
+            self._hash = last.hash
+            bid, ask = bids.best(-1), asks.best(0)
             if verify_top:
-                self.top_differs = not self._agrees(changes[-1])
-            self._publish(timestamp_ms)
+                agrees = _same_price(bid, last.best_bid, "0") and _same_price(
+                    ask, last.best_ask, "1"
+                )
+                self.top_differs = not agrees
+            integrity = "mismatch" if self.top_differs else self._verdict
+            self.published = _Published(bid, ask, timestamp_ms, self._final_reason, integrity)
         return True
 
     def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:
@@ -396,13 +405,7 @@ class BookCore:
     def _set(self, change: Change) -> None:
         self._sides.set(change)
         self._hash = change.hash
-        self.proof.touch(change.price)
-
-    def _agrees(self, change: Change) -> bool:
-        bids, asks = self._sides
-        return _same_price(bids.best(-1), change.best_bid, "0") and _same_price(
-            asks.best(0), change.best_ask, "1"
-        )
+        self.proof.touched.append(change.price)
 
     def _publish(self, timestamp_ms: int) -> None:
         bid, ask = self._sides.bids.best(-1), self._sides.asks.best(0)
@@ -561,32 +564,34 @@ class Books:
 
     def apply(self, changes: Changes, now: float) -> list[BookCore]:
         """Apply the changes of our own assets, each asset's at once; returns those that changed."""
-        by_asset: dict[str, list[Change]] = {}
+        by_core: dict[BookCore, list[Change]] = {}
         for change in changes.changes:
-            if change.asset_id in self._cores:
-                by_asset.setdefault(change.asset_id, []).append(change)
+            core = self._cores.get(change.asset_id)
+            if core is not None:
+                by_core.setdefault(core, []).append(change)
+        timestamp_ms = changes.timestamp_ms
         return [
-            core
-            for asset_id, own in by_asset.items()
-            if self._apply_one(core := self._cores[asset_id], changes.timestamp_ms, own, now)
+            core for core, own in by_core.items() if self._apply_one(core, timestamp_ms, own, now)
         ]
 
     def _apply_one(
         self, core: BookCore, timestamp_ms: int, changes: list[Change], now: float
     ) -> bool:
         core.received_at = now
-        self.held_overflows += core.hold(timestamp_ms, changes)
-        if not core.valid:
+        if core.is_awaited:
+            self.held_overflows += core.hold(timestamp_ms, changes)
+        before, differed = core.published, core.top_differs
+        if before.stale_reason is not None:
             return False
-        before, differed = core.published.integrity, core.top_differs
         if not core.apply(timestamp_ms, changes, self.verify != "off"):
             self.late_changes += len(changes)
             return False
         if core.top_differs and not differed:
             self._tell_mismatch(core, changes[-1])
-        if core.published.integrity != before:
+        if core.published.integrity != before.integrity:
             self._watch(core, now)
-        self._put_check(core, now)
+        if self.verify == "hash" and core not in self._checks:
+            self._put_check(core, now)
         return True
 
     def _put_check(self, core: BookCore, now: float) -> None:

@@ -37,6 +37,8 @@ class Registration:
 
     def matches(self, event: Event) -> bool:
         """Whether the event passes the filter; a price_change does if any of its entries does."""
+        if self.markets is None and self.asset_ids is None:
+            return True
         if not self._matches_market(getattr(event, "market", "")):
             return False
         return self.asset_ids is None or not self.asset_ids.isdisjoint(assets_of(event))
@@ -105,7 +107,8 @@ class Callbacks:
     def for_event(self, event: Event) -> tuple[Registration, ...]:
         """Those that an event of this kind concerns, before their filters."""
         named = self._by_name.get(event.event_type, ())
-        return named + self._by_name.get("event", ()) if is_data(type(event)) else named
+        every = self._by_name.get("event", ())
+        return named + every if every and is_data(type(event)) else named
 
     def all(self) -> tuple[Registration, ...]:
         return tuple(itertools.chain.from_iterable(self._by_name.values()))

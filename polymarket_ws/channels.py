@@ -58,6 +58,10 @@ class Channel(Protocol):
         """Whether a close right after the first text means refused credentials."""
 
     @property
+    def needs_events(self) -> bool:
+        """Whether every event is to be made, also one that nobody listens for."""
+
+    @property
     def leads(self) -> bool:
         """Whether what its session makes of messages is delivered."""
 
@@ -108,6 +112,10 @@ class MarketChannel:
     authenticates: bool = False
     leads: bool = True
     _wanted: Wanted = field(factory=Wanted)
+
+    @property
+    def needs_events(self) -> bool:
+        return self.merge is not None
 
     def adopt(self, wanted: Wanted) -> None:
         if self.merge is not None:
@@ -212,6 +220,7 @@ class FollowingChannel:
     name: str = "market"
     authenticates: bool = False
     leads: bool = False
+    needs_events: bool = True
     deadline: float = float("inf")
     _wanted: Wanted = field(factory=Wanted)
 
@@ -257,6 +266,7 @@ class UserChannel:
     name: str = "user"
     authenticates: bool = True
     leads: bool = True
+    needs_events: bool = True
 
     def adopt(self, wanted: Wanted) -> None:
         """Nothing: orders and trades stay known when their market is not wanted any more."""
@@ -271,7 +281,8 @@ class UserChannel:
         return texts + ([codec.user_change("subscribe", added)] if added else [])
 
     def take(self, decoded: Decoded, now: float) -> Taken:
-        return Taken(self.account.apply(decoded.event), [])
+        event = decoded.event  # of this channel it is always made
+        return Taken(event is None or self.account.apply(event), [])
 
     def take_flaw(self, error: DecodeError, now: float) -> list[BookCore]:
         return []

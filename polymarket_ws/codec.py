@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_type_hints
@@ -36,6 +36,7 @@ from .subscription_texts import (
     user_change,
     user_subscription,
 )
+from .usual import Decoded, read_usual
 from .wire_values import (
     digits,
     expected,
@@ -88,14 +89,6 @@ _Read = Callable[..., Any]
 """Of a field's value; for one of _PARTS, of the list too that takes the flaws in it."""
 
 
-class Decoded(NamedTuple):
-    """One event, and what the books need of it."""
-
-    event: Event
-    update: Snapshot | Changes | None
-    """For a book or a price_change, in the wire's own strings; else None."""
-
-
 class _Flaw(NamedTuple):
     """What is wrong with a part of a value that is delivered nevertheless."""
 
@@ -124,7 +117,9 @@ class _Field(NamedTuple):
     is_part: bool
 
 
-def decode(text: str, channel: str, received_at_ns: int) -> list[Decoded | DecodeError]:
+def decode(
+    text: str, channel: str, received_at_ns: int, heard: Container[str] | None = None
+) -> Sequence[Decoded | DecodeError]:
     """The events of one text message in the wire's order, and an error for each bad one.
 
     No text raises. A flaw costs as little as it can, and its error follows what is left:
@@ -140,7 +135,14 @@ def decode(text: str, channel: str, received_at_ns: int) -> list[Decoded | Decod
         text: A message that is neither PONG nor one of NOTICES.
         channel: "market" or "user".
         received_at_ns: Given to every event.
+        heard: The event types that somebody listens for: of others the event may be None where
+            the books need their update alone. None is all.
     """
+    usual = read_usual(text, received_at_ns, heard) if channel == "market" else None
+    return _decode_any(text, channel, received_at_ns) if usual is None else usual
+
+
+def _decode_any(text: str, channel: str, received_at_ns: int) -> list[Decoded | DecodeError]:
     decoded: list[Decoded | DecodeError] = []
     is_checked = not text.isascii() or "\\ud" in text or "\\uD" in text
     for path, element in elements(text):

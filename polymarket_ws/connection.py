@@ -8,7 +8,7 @@ import selectors
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 from .backoff import Backoff, Ending, Verdict
@@ -65,8 +65,8 @@ class Owner(Protocol):
     def wake(self) -> None:
         """Interrupt the shard's wait. Any thread."""
 
-    def hears_frames(self) -> bool:
-        """Whether somebody listens for raw frames."""
+    def hears(self) -> Container[str]:
+        """The event types that somebody listens for."""
 
     def succeed(self, lost: Connection, now: float) -> list[Item]:
         """A connection that leads is lost: let another lead instead, if there is one.
@@ -321,7 +321,7 @@ class Connection:
             self._channel,
             self._options,
             self._tally,
-            self._owner.hears_frames,
+            self._owner.hears,
             self._incidents,
         )
         session.open(self._wanted, now)

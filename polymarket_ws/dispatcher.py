@@ -6,7 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from .books import BookCore
@@ -20,6 +20,8 @@ from .progress import Progress
 from .repeats import is_milestone
 
 logger = logging.getLogger(__name__)
+
+_MOST_AT_ONCE = 64
 
 
 class Dispatcher:
@@ -75,6 +77,9 @@ class Dispatcher:
         self._streams = streams
         # A SimpleQueue, for its put() may interrupt itself: a signal handler wakes through it.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # At a time, under one lock: so few that the bound of the queue is kept within a thousandth.
+        self._batch = max(1, min(_MOST_AT_ONCE, limit // 1000))
+        self._taken: deque[Item] = deque()
         self._idle = False
         self._ending = False
         self._abandoned = False
@@ -92,6 +97,11 @@ class Dispatcher:
         """
         self._former = former
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for their callbacks."""
+        return len(self.queue) + len(self._taken)
 
     @property
     def running_callback(self) -> str:
@@ -196,10 +206,12 @@ class Dispatcher:
                 self._handle(item)
 
     def _next(self) -> Item | None:
-        self.busy = True  # before the item leaves the queue, so that it is pending throughout
-        item = self.queue.pop()
-        self.busy = item is not None
-        return item
+        taken = self._taken
+        if not taken:
+            self.busy = True  # before they leave the queue, so that one is pending throughout
+            taken.extend(self.queue.pop_some(self._batch))
+        self.busy = bool(taken)
+        return taken.popleft() if taken else None
 
     def _sleep(self) -> None:
         self._idle = True

@@ -117,20 +117,32 @@ class EventQueue:
     def pop(self) -> Item | None:
         """The oldest item; None when there is none."""
         with self._lock:
-            if self._resync is not None:
-                resync, self._resync = self._resync, None
-                return resync
-            queue = self._older()
-            overflow = self._overflow
-            if overflow is not None and not (queue and queue[0][0] < overflow.number):
-                self._overflow = None
-                gap, self._resync = overflow.told()
-                return gap
-            if not queue:
-                return None
-            item = queue.popleft()[1]
+            return self._pop()
+
+    def pop_some(self, count: int) -> list[Item]:
+        """The oldest items, at most so many. They are not in the queue's bounds any more."""
+        with self._lock:
+            items: list[Item] = []
+            while len(items) < count and (item := self._pop()) is not None:
+                items.append(item)
+            return items
+
+    def _pop(self) -> Item | None:
+        if self._resync is not None:
+            resync, self._resync = self._resync, None
+            return resync
+        queue = self._older()
+        overflow = self._overflow
+        if overflow is not None and not (queue and queue[0][0] < overflow.number):
+            self._overflow = None
+            gap, self._resync = overflow.told()
+            return gap
+        if not queue:
+            return None
+        item = queue.popleft()[1]
+        if queue is self._kept:
             self._forget(item)
-            return item
+        return item
 
     def clear(self) -> None:
         """Discard all that waits."""

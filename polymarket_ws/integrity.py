@@ -163,11 +163,8 @@ class HashProof:
     _fitting: str = ""
     _own_print: Decimal | None = None
     _market_print: Decimal | None = None
-    _touched: deque[str] = field(factory=lambda: deque(maxlen=TOUCHED_PRICES))
-
-    def touch(self, price: str) -> None:
-        """A level changed: a trade may have been made at its price."""
-        self._touched.append(price)
+    touched: deque[str] = field(factory=lambda: deque(maxlen=TOUCHED_PRICES))
+    """Prices of the levels that changed of late: a trade may have been made there."""
 
     def learn(self, claim: Claim, last_trade_price: str | None) -> bool:
         """Take a snapshot's own hash: check it, or else find the parameters with which it fits.
@@ -228,7 +225,7 @@ class HashProof:
 
     def _maybe_traded(self, near: Iterable[str]) -> Iterable[str]:
         """A trade touches the price on its own token and 1 less the price on the twin."""
-        for text in dict.fromkeys(chain(reversed(self._touched), near)):
+        for text in dict.fromkeys(chain(reversed(self.touched), near)):
             price = Decimal(text)
             yield from price_texts(price)
             yield from price_texts(1 - price)

@@ -540,8 +540,8 @@ def _lane_id(message: Message) -> LaneId:
     if isinstance(message, DecodeError):
         return "flaw", message.market or ""
     event = message.event
-    if isinstance(event, Unknown):
-        return "unknown", ""
     if isinstance(event, (PriceChange, Book)):
         return _BOOKS, event.market
-    return event.event_type, getattr(event, "asset_id", "")
+    if isinstance(event, Unknown):
+        return "unknown", ""
+    return message.event_type, getattr(event, "asset_id", "")

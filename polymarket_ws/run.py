@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from .account import Account
 from .books import NO_SNAPSHOT, BookCore, Books
 from .broadcasts import Broadcasts
-from .callbacks import Callbacks
+from .callbacks import Callbacks, is_data
 from .channels import Channel, MarketChannel, UserChannel, Wanted
 from .credentials import Credentials
 from .dispatcher import Dispatcher
@@ -24,10 +24,12 @@ from .event_queue import Item
 from .event_stream import EventStreams
 from .events import (
     CUSTOM_FEATURES,
+    EVENTS,
     Event,
     MarketResolved,
     NewMarket,
     Order,
+    PriceChange,
     State,
     Trade,
     assets_of,
@@ -43,6 +45,8 @@ from .stats import Stats
 from .subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
+
+_DATA = frozenset(name for name, kind in EVENTS.items() if is_data(kind))
 
 
 class Run:
@@ -130,6 +134,9 @@ class Run:
         """Whether an event concerns what is subscribed now; broadcasts and our own events always
         do.
         """
+        if isinstance(event, PriceChange):  # first, since it is most of a stream
+            wanted = self.subscriptions.asset_ids
+            return any(change.asset_id in wanted for change in event.price_changes)
         if isinstance(event, (Order, Trade)):
             markets = self.subscriptions.markets
             return markets is None or event.market.lower() in markets
@@ -244,9 +251,9 @@ class Run:
             dropped=queue.dropped,
             stream_dropped=self.streams.dropped,
             coalesced=queue.coalesced,
-            queue_depth=len(queue),
+            queue_depth=self.dispatcher.waiting,
             queue_high_water=queue.high_water,
-            pending=len(queue) + self.dispatcher.busy,
+            pending=self.dispatcher.waiting + self.dispatcher.busy,
         )
 
     def _wanted_shards(self) -> list[Shard]:
@@ -275,7 +282,7 @@ class Run:
             self._pacer,
             deliver=functools.partial(self._deliver, number=number),
             fail=self.fail,
-            hears_frames=self._hears_frames,
+            hears=self._hears,
             on_end=self._end_streams,
             progress=self.progress,
         )
@@ -305,8 +312,9 @@ class Run:
             items = self._broadcasts.first(items)
         self.dispatcher.put(items)
 
-    def _hears_frames(self) -> bool:
-        return bool(self._callbacks["frame"]) or "frame" in self.streams.names()
+    def _hears(self) -> frozenset[str]:
+        names = self._callbacks.names() | self.streams.names()
+        return names | _DATA if "event" in names else names
 
     def _book_of(self, core: BookCore) -> LiveBook | None:
         book = self._live_books().get(core.asset_id)

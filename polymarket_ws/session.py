@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from attrs import define, field
 
 from .backoff import Ending
-from .books import BookCore
+from .books import BookCore, Snapshot
 from .channels import Channel, Wanted
 from .codec import NOTICES, PING, PONG, Decoded, decode, redact
 from .errors import ConnectionLost, DecodeError, ProtocolError
@@ -33,6 +33,8 @@ RENEWAL_SECONDS = (
 )
 _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
+
+_DATA_BEGINS = ("{", "[")
 
 Outgoing = str | Pong | Close
 
@@ -63,8 +65,8 @@ class Session:
     channel: Channel
     options: Options
     tally: Tally
-    hears_frames: Callable[[], bool]
-    """Whether somebody listens for raw frames."""
+    hears: Callable[[], Container[str]]
+    """The event types that somebody listens for, "frame" for raw ones."""
     incidents: Incidents = field(factory=Incidents)
     """The gaps that are open: the connection's, since they outlive a session."""
     outbox: list[Outgoing] = field(factory=list, repr=False)
@@ -126,9 +128,10 @@ class Session:
         """Take bytes as they came; return the events and changed books, in order."""
         self.tally.received_bytes += len(data)
         items: list[Item] = []
+        heard = self.hears()
         for message in self._parser.receive(data):
             if isinstance(message, str):
-                self._receive_text(message, now, received_at_ns, items)
+                self._receive_text(message, now, received_at_ns, heard, items)
             elif isinstance(message, Ping):
                 self.outbox.append(Pong(message.payload))
             elif isinstance(message, Close):
@@ -221,16 +224,20 @@ class Session:
             and seconds < AUTHENTICATION_SECONDS,
         )
 
-    def _receive_text(self, text: str, now: float, received_at_ns: int, items: list[Item]) -> None:
+    def _receive_text(
+        self, text: str, now: float, received_at_ns: int, heard: Container[str], items: list[Item]
+    ) -> None:
         self._count_message()
         if self._debug:
             logger.debug("%s: < %s", self.name, redact(text))
-        if text == PONG:
+        if text.startswith(_DATA_BEGINS):
+            self._receive_data(text, now, received_at_ns, heard, items)
+        elif text == PONG:
             self._receive_pong(now)
         elif text.strip() in NOTICES:
             self._receive_notice(text.strip())
         else:
-            self._receive_data(text, now, received_at_ns, items)
+            self._receive_data(text, now, received_at_ns, heard, items)
 
     def _count_message(self) -> None:
         self.messages += 1
@@ -247,34 +254,39 @@ class Session:
         level = logging.WARNING if text == "INVALID OPERATION" else logging.DEBUG
         logger.log(level, "%s: the server says %r", self.name, text)
 
-    def _receive_data(self, text: str, now: float, received_at_ns: int, items: list[Item]) -> None:
+    def _receive_data(
+        self, text: str, now: float, received_at_ns: int, heard: Container[str], items: list[Item]
+    ) -> None:
         self.useful = True
         self.tally.last_data_at = now
-        if self.hears_frames():
+        if Frame.event_type in heard:
             frame = Frame(channel=self.channel.name, text=text, received_at_ns=received_at_ns)
             items.append(frame)
-        for decoded in decode(text, self.channel.name, received_at_ns):
+        needed = None if self.channel.needs_events else heard
+        for decoded in decode(text, self.channel.name, received_at_ns, needed):
             if isinstance(decoded, DecodeError):
                 self._take_flaw(decoded, now, items)
                 continue
             self._take(decoded, now, items)
 
     def _take(self, decoded: Decoded, now: float, items: list[Item]) -> None:
-        if isinstance(decoded.event, Book):
-            self._unanswered.pop(decoded.event.asset_id, None)
+        event, update = decoded
+        if isinstance(update, Snapshot):
+            self._unanswered.pop(update.asset_id, None)
         taken = self.channel.take(decoded, now)
         if taken is None:
             return
-        self.tally.events[decoded.event.event_type] += 1
+        self.tally.events[decoded.event_type] += 1
         is_news, changed, revived, broken = taken
         for core, reason in broken:
             items.append(self._tell_gap(reason, [core], now))
         items.extend(changed)
-        if is_news:
-            items.append(decoded.event)
+        if is_news and event is not None:
+            items.append(event)
         for core, _ in broken:
             items.extend(self.incidents.heal([core.asset_id], now))
-        items.extend(self.incidents.heal(revived, now))
+        if revived:
+            items.extend(self.incidents.heal(revived, now))
 
     def _take_flaw(self, error: DecodeError, now: float, items: list[Item]) -> None:
         stale = self.channel.take_flaw(error, now)

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import attrs
 
@@ -46,7 +46,7 @@ class Shard:
         name: "<subscriber>-<channel>".
         deliver: Takes what one read brought. Never blocks.
         fail: Takes a fatal error, once.
-        hears_frames: Whether raw frames are wanted.
+        hears: The event types that somebody listens for.
         on_end: Called on its thread when its connections are closed.
     """
 
@@ -60,12 +60,12 @@ class Shard:
         *,
         deliver: Callable[[Sequence[Item]], None],
         fail: Callable[[PolymarketWsError], None],
-        hears_frames: Callable[[], bool],
+        hears: Callable[[], Container[str]],
         on_end: Callable[[], None],
         progress: Progress,
     ) -> None:
         self.name = name
-        self.hears_frames = hears_frames
+        self.hears = hears
         self._deliver = deliver
         self._fail = fail
         self._on_end = on_end
@@ -155,7 +155,9 @@ class Shard:
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:
-            self._deliver([_stamped(item) for item in items])
+            if any(type(item) in CONTINUITY for item in items):
+                items = [_stamped(item) for item in items]
+            self._deliver(items)
 
     def fail(self, error: PolymarketWsError) -> None:
         self._fail(error)

@@ -9,20 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
-from itertools import pairwise
 from operator import itemgetter, lt
 from typing import Any, NamedTuple
 
-from .books import Change, Changes, Snapshot, price_of
+from .books import Change, Changes, Snapshot, known_prices, price_of
 from .events import Book, Event, LastTradePrice, Level, LevelChange, PriceChange, Side
 from .json_text import JSON, NUMBER_CHARS
 from .shapes import BookFields, ChangeFields, Entry, Fields, PrintFields
 from .wire_values import FIRST_MS
 
 try:
-    from .fast_shapes import parse as parse_fast
+    from . import fast_shapes
 except ImportError:  # the extra [fast] is not installed
-    parse_fast = None  # type: ignore[assignment]  # its absence
+    parse_fast: Callable[[str], list[Fields] | None] | None = None
+else:
+    parse_fast = fast_shapes.parse
 
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 _ENTRY = itemgetter(*Entry._fields)
@@ -105,10 +106,10 @@ def _parse_book(element: dict[str, Any]) -> BookFields:
     for text in (tick_size, last_trade_price):
         if text is not None:
             _text(text)
-    head = _BOOK(element)
-    "".join(head)
+    market, asset_id, timestamp, hash = _BOOK(element)
+    "".join((market, asset_id, timestamp, hash))
     bids, asks = _parse_levels(element["bids"]), _parse_levels(element["asks"])
-    return BookFields(*head, bids, asks, tick_size, last_trade_price)
+    return BookFields(market, asset_id, timestamp, hash, bids, asks, tick_size, last_trade_price)
 
 
 def _parse_levels(levels: Any) -> list[tuple[str, str]]:
@@ -166,10 +167,10 @@ def _build_changes(
     for asset_id, price, size, side, hash, best_bid, best_ask in entries:
         if not (
             side in _SIDES
-            and _is_number(price)
             and _is_number(size)
-            and _is_number(best_bid)
-            and _is_number(best_ask)
+            and (price in known_prices or _is_number(price))
+            and (best_bid in known_prices or _is_number(best_bid))
+            and (best_ask in known_prices or _is_number(best_ask))
         ):
             return None
         changes.append(
@@ -253,7 +254,7 @@ def _best_first(levels: Sequence[tuple[str, str]]) -> tuple[Level, ...]:
 def _falls(levels: Sequence[Level]) -> bool:
     """Whether each price is below the one before, and each size above 0: what needs no sorting."""
     prices = [level.price for level in levels]
-    return all(map(lt, prices[1:], prices)) and all([level.size for level in levels])
+    return all(map(lt, prices[1:], prices)) and all(level.size for level in levels)
 
 
 def _build_print(

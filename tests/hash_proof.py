@@ -54,7 +54,7 @@ class Line:
         assets = list(exchange.asset_ids)
         self.wanted = Wanted(frozenset(assets), {a: BookCore(a) for a in assets})
         self.channel.adopt(self.wanted)
-        self.session = Session("proof", self.channel, Options(), Tally(), lambda: False)
+        self.session = Session("proof", self.channel, Options(), Tally(), frozenset)
         self.told: list[tuple[float, Gap | Resync]] = []
         self.now = 0.0
         self.session.open(self.wanted, self.now)

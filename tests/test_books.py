@@ -397,13 +397,13 @@ def test_age_is_never_negative() -> None:
 
 def test_the_store_of_known_prices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sent ever new prices would not fill the memory through it."""
-    monkeypatch.setattr(books_module, "_prices", {})
+    monkeypatch.setattr(books_module, "known_prices", {})
     monkeypatch.setattr(books_module, "_INTERNED_LIMIT", 2)
     books, [book] = make_books(YES)
 
     books.replace(snapshot(bids=[("0.1", "1"), ("0.2", "2"), ("0.3", "3")], asks=[]), now=0)
 
-    assert 2 == len(books_module._prices)
+    assert 2 == len(books_module.known_prices)
     assert numbers({"0.1": "1", "0.2": "2", "0.3": "3"}) == sides(book)[0]
 
 

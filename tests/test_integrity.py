@@ -154,7 +154,7 @@ def test_a_hash_may_be_ahead_of_its_print(price: str) -> None:
     """Any price touched lately may be the last trade's, on this token or, mirrored, on its twin."""
     checked = proof()
     for touched in ("0.3", "0.4561"):
-        checked.touch(touched)
+        checked.touched.append(touched)
 
     assert checked.check(claim(price))
     assert checked.check(claim(price, bids=[]))
@@ -172,7 +172,7 @@ def test_a_touched_price_is_forgotten_in_time() -> None:
     """Only the newest are tried."""
     checked = proof()
     for number in range(TOUCHED_PRICES + 1):
-        checked.touch(f"0.{number + 1:04d}")
+        checked.touched.append(f"0.{number + 1:04d}")
 
     assert (False, True) == (checked.check(claim("0.0001")), checked.check(claim("0.0002")))
 

@@ -25,7 +25,7 @@ from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.event_queue import Item
-from polymarket_ws.events import Book, Frame, Gap, PriceChange, Resync, Trade, Unknown
+from polymarket_ws.events import EVENTS, Book, Frame, Gap, PriceChange, Resync, Trade, Unknown
 from polymarket_ws.frames import Close, Pong
 from polymarket_ws.incidents import Incidents
 from polymarket_ws.live_book import LiveBook
@@ -100,12 +100,13 @@ class Market:
         self, *, opened: bool = True, hears_frames: bool = False, options: Options = OPTIONS
     ) -> None:
         books = Books()
+        heard = frozenset(EVENTS) if hears_frames else frozenset(EVENTS) - {"frame"}
         cores = {id_: BookCore(id_) for id_ in ("1", "2")}
         self.books = {id_: LiveBook(core, lambda: 0.0) for id_, core in cores.items()}
         self.wanted = Wanted(frozenset(cores), cores)
         channel = MarketChannel("wss://example", books)
         channel.adopt(self.wanted)
-        self.session = Session("main", channel, options, Tally(), lambda: hears_frames)
+        self.session = Session("main", channel, options, Tally(), lambda: heard)
         if opened:
             self.session.open(self.wanted, OPENED_AT)
             self.sent()
@@ -144,7 +145,9 @@ class User(Market):
         self.account = Account()
         credentials = Credentials("KEY-1", "SECRET-1", "PASS-1")
         channel = UserChannel("wss://example", self.account, credentials)
-        self.session = Session("user", channel, OPTIONS, Tally(), lambda: False)
+        self.session = Session(
+            "user", channel, OPTIONS, Tally(), lambda: frozenset(EVENTS) - {"frame"}
+        )
         self.session.open(Wanted(None), OPENED_AT)
 
 
@@ -774,8 +777,8 @@ def test_refused_credentials_show_as_an_early_end(
     [
         ([], 60.0, Ending()),
         ([text_frame("NO NEW ASSETS")], 60.0, Ending()),
-        ([text_frame("PONG")], 9.0, Ending(useful=True)),
-        ([text_frame("[]")], 10.0, Ending(useful=True, lasting=True)),
+        ([text_frame("PONG")], 0.9, Ending(useful=True)),
+        ([text_frame("[]")], 1.0, Ending(useful=True, lasting=True)),
     ],
 )
 def test_a_connection_was_useful_when_it_brought_data_or_pong(

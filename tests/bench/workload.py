@@ -38,7 +38,9 @@ def simulated(count: int, markets: int = 20, depth: int = 40, seed: int = 1) -> 
     while len(texts) < count:
         asset_id = dice.choice(assets)
         is_trade = dice.random() < MIX["last_trade_price"]
-        events = exchange.trade(asset_id, "BUY", "5") if is_trade else _quote(exchange, asset_id, dice)
+        events = (
+            exchange.trade(asset_id, "BUY", "5") if is_trade else _quote(exchange, asset_id, dice)
+        )
         exchange.advance(dice.choice((0, 1, 3)))
         texts += [_text(e) for e in events if _is_kept(e, dice)]
     return Workload(assets, json.dumps(snapshots, separators=(",", ":")) + "\n", texts[:count])
@@ -47,7 +49,9 @@ def simulated(count: int, markets: int = 20, depth: int = 40, seed: int = 1) -> 
 def _quote(exchange: SimulatedExchange, asset_id: str, dice: random.Random) -> list[dict[str, Any]]:
     """An order near the best price, or a cancel where there are many."""
     top = exchange.book(asset_id)
-    resting = [o for o in exchange.open_orders if o.asset_id == asset_id] if len(top.bids) > 60 else []
+    resting = (
+        [o for o in exchange.open_orders if o.asset_id == asset_id] if len(top.bids) > 60 else []
+    )
     if resting:
         return exchange.cancel(dice.choice(resting).id)
     best = top.bids[0].price if top.bids else Decimal("0.010")

@@ -2,6 +2,7 @@
 
 PYTHON ?=
 SECONDS ?= 15
+ROUNDS ?= 7
 ARGS ?=
 RUN := .venv/bin/python -m
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
@@ -9,7 +10,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage recovery stop-times proofs standby build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times proofs standby bench costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -32,7 +33,7 @@ demo: .venv/demo.stamp  ## a live table from a simulated exchange (SECONDS=15)
 	@.venv/bin/polymarket-ws demo --seconds $(SECONDS)
 
 test: .venv/test.stamp  ## the whole suite, documentation included (ARGS="-k name" goes to pytest)
-	@$(SUITE) $(RUN) pytest -q $(ARGS)
+	@$(SUITE) $(RUN) $(if $(COVERAGE),coverage run -m) pytest -q $(ARGS)
 
 lint: .venv/lint.stamp  ## ruff: rules and format
 	@$(RUN) ruff check .
@@ -49,8 +50,12 @@ types: .venv/lint.stamp  ## mypy --strict on the package; both checkers, strictl
 imports: .venv/lint.stamp  ## the import contract of setup.cfg
 	@.venv/bin/lint-imports --no-logo
 
-coverage: .venv/test.stamp  ## branch coverage: the package by the suite, each sans-I/O module by its own file
-	@$(SUITE) $(RUN) coverage run -m pytest -q $(ARGS)
+coverage:  ## branch coverage: the package by the suite, each sans-I/O module by its own file
+	@$(MAKE) --no-print-directory test COVERAGE=1
+	@$(MAKE) --no-print-directory coverage-report
+
+# After a `make test COVERAGE=1`.
+coverage-report: .venv/test.stamp
 	@$(RUN) coverage report
 	@$(SUITE) .venv/bin/python tests/sans_io_coverage.py
 
@@ -65,8 +70,19 @@ proofs: .venv/test.stamp  ## what verification by hash notices, and never takes 
 	@$(SUITE) .venv/bin/python tests/hash_proof.py deleted 200
 
 standby: .venv/test.stamp  ## a standby under a killer, a rotation, and neither, a minute each
-	@for mode in killed rotated alone; do \
-	$(SUITE) .venv/bin/python tests/standby_proof.py $$mode 60 5000 || exit 1; done
+	@$(SUITE) .venv/bin/python tests/standby_proof.py 60 5000 killed rotated alone
+
+.venv-bench/stamp: setup.cfg
+	@python=$$(bash .ci/python newest) && rm -rf .venv-bench && "$$python" -m venv .venv-bench \
+	&& .venv-bench/bin/python $(PIP_INSTALL) -e '.[fast,testing]' polymarket-client picows pydantic websockets
+	@for peer in polyws polymarket-apis eggplant-sdk; do .venv-bench/bin/python $(PIP_INSTALL) $$peer || true; done
+	@touch $@
+
+bench: .venv-bench/stamp  ## against the other clients; writes docs/benchmarks.md (20 minutes; ROUNDS=7)
+	@cd tests && $(SUITE) ../.venv-bench/bin/python -m bench $(ROUNDS)
+
+costs: .venv/test.stamp  ## count the hot path's calls anew, for tests/test_costs.py
+	@cd tests && ../.venv/bin/python test_costs.py
 
 build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty environment
 	@rm -rf build dist .venv-wheel
@@ -81,14 +97,14 @@ test-oldest:  ## the suite on the oldest Python found, with the lower bounds of 
 	&& rm -rf .venv-oldest && "$$python" -m venv .venv-oldest \
 	&& .venv-oldest/bin/python tests/lower_bounds.py > .venv-oldest/constraints.txt \
 	&& .venv-oldest/bin/python $(PIP_INSTALL) -c .venv-oldest/constraints.txt -e '.[test]'
-	@.venv-oldest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|python-socks|trustme|websocket-client|websockets)=='
+	@.venv-oldest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|msgspec|python-socks|trustme|websocket-client|websockets)=='
 	@$(SUITE) .venv-oldest/bin/python -m pytest -q $(ARGS)
 
 test-newest:  ## the suite on the newest Python found, with the newest dependencies
 	@python=$$(bash .ci/python newest) && echo "newest: $$python" \
 	&& rm -rf .venv-newest && "$$python" -m venv .venv-newest \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade -e '.[test]'
-	@.venv-newest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|python-socks|trustme|websocket-client|websockets)=='
+	@.venv-newest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|msgspec|python-socks|trustme|websocket-client|websockets)=='
 	@$(SUITE) .venv-newest/bin/python -m pytest -q $(ARGS)
 
 ci:  ## everything that has to hold before a change lands

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from .agenda import Agenda
 from .events import Book, Level
-from .integrity import Claim, HashProof, Levels, book_head, looks_real
+from .integrity import Claim, HashProof, book_head, level_text, looks_real
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class Snapshot(NamedTuple):
 
 known_prices: dict[str, Decimal] = {}
 """Prices by their text, each of which was read as a number once."""
+_texts: dict[Decimal, str] = {}
+"""The first text of each of them: on the wire a price has one text, but for old frames."""
 
 
 def price_of(text: str) -> Decimal:
@@ -74,6 +76,7 @@ def price_of(text: str) -> Decimal:
         number = Decimal(text)
         if len(known_prices) < _INTERNED_LIMIT:
             known_prices[text] = number
+            _texts.setdefault(number, text)
         return number
 
 
@@ -82,41 +85,69 @@ def _is_zero(size: str) -> bool:
 
 
 class _Side:
-    """One side of a book: the wire's strings by price, and the prices in ascending order."""
+    """One side of a book: the wire's sizes by price, and the prices in ascending order.
 
-    __slots__ = ("levels", "prices")
+    A level costs its size's text and a place in a dict: its price's text is shared by all books,
+    and kept in `_odd` only where it is not the usual one.
+    """
+
+    __slots__ = ("_hashed", "_odd", "prices", "sizes")
 
     def __init__(self, levels: Iterable[tuple[str, str]] = ()) -> None:
-        self.levels = {price_of(p): (p, s) for p, s in levels if not _is_zero(s)}
-        self.prices = sorted(self.levels)
+        self.sizes = {price_of(p): s for p, s in levels if not _is_zero(s)}
+        self.prices = sorted(self.sizes)
+        odd = {price_of(p): p for p, _ in levels if _texts.get(price_of(p)) != p}
+        self._odd: dict[Decimal, str] | None = odd or None
+        # Of each level its part of the hashed text, from the second hash on.
+        self._hashed: dict[Decimal, str] | None = None
 
     def set(self, price: str, size: str) -> None:
         number = known_prices.get(price)
         if number is None:
             number = price_of(price)
         if _is_zero(size):
-            if self.levels.pop(number, None):
+            if self.sizes.pop(number, None):
                 del self.prices[bisect_left(self.prices, number)]
             return
-        if number not in self.levels:
+        if number not in self.sizes:
             insort(self.prices, number)
-        self.levels[number] = (price, size)
+        self.sizes[number] = size
+        if _texts.get(number) != price or self._odd is not None:
+            self._odd = {**(self._odd or {}), number: price}
+        if self._hashed is not None:
+            self._hashed[number] = level_text(price, size)
+
+    def level(self, number: Decimal) -> tuple[str, str]:
+        """Price and size as the wire wrote them."""
+        odd = self._odd
+        text = odd.get(number) if odd is not None else None
+        return text or _texts[number], self.sizes[number]
 
     def best(self, index: int) -> tuple[str, str] | None:
-        return self.levels[self.prices[index]] if self.prices else None
+        return self.level(self.prices[index]) if self.prices else None
 
-    def ascending(self) -> Levels:
-        return [self.levels[price] for price in self.prices]
+    def ascending_texts(self, *, keep: bool) -> list[str]:
+        """Of each level its part of the hashed text, lowest price first.
 
-    def descending(self) -> Levels:
-        return [self.levels[price] for price in reversed(self.prices)]
+        Args:
+            keep: Whether another hash will follow soon.
+        """
+        texts = self._hashed
+        if texts is None or len(texts) > 2 * len(self.prices):  # those that went are still in it
+            texts = {price: level_text(*self.level(price)) for price in self.prices}
+            self._hashed = texts if keep else None
+        return [texts[price] for price in self.prices]
+
+    def repeats(self, other: _Side) -> bool:
+        """Whether it is the other one to the letter."""
+        return self.sizes == other.sizes and self._odd == other._odd
 
     def equals(self, other: _Side) -> bool:
         """By value: the same size may be written in several ways."""
-        ours, theirs = self.levels, other.levels
+        ours, theirs = self.sizes, other.sizes
         return ours == theirs or (
             ours.keys() == theirs.keys()
-            and all(Decimal(ours[p][1]) == Decimal(theirs[p][1]) for p in ours)
+            and all(Decimal(ours[p]) == Decimal(theirs[p]) for p in ours)
         )
 
 
@@ -136,8 +167,9 @@ class _Sides(NamedTuple):
     def equals(self, other: _Sides) -> bool:
         return self.bids.equals(other.bids) and self.asks.equals(other.asks)
 
-    def claim(self, head: str, timestamp_ms: int, hash: str) -> Claim:
-        bids, asks = self.bids.ascending(), self.asks.descending()
+    def claim(self, head: str, timestamp_ms: int, hash: str, *, keep: bool) -> Claim:
+        bids = self.bids.ascending_texts(keep=keep)
+        asks = self.asks.ascending_texts(keep=keep)[::-1]
         return Claim.of(head, str(timestamp_ms), bids, asks, hash)
 
 
@@ -274,9 +306,7 @@ class BookCore:
         """Whether it is the book as it stands, to the letter."""
         ours = self._sides
         return (
-            self.is_at(snapshot)
-            and ours.bids.levels == sides.bids.levels
-            and ours.asks.levels == sides.asks.levels
+            self.is_at(snapshot) and ours.bids.repeats(sides.bids) and ours.asks.repeats(sides.asks)
         )
 
     @property
@@ -313,7 +343,7 @@ class BookCore:
         if self._hash is None or not looks_real(self._hash):
             return None
         head = book_head(self.market, self.asset_id)
-        return self._sides.claim(head, self.published.timestamp_ms, self._hash)
+        return self._sides.claim(head, self.published.timestamp_ms, self._hash, keep=True)
 
     def near_prices(self) -> Iterator[str]:
         """The best prices of both sides, which a trade reaches first."""
@@ -321,7 +351,7 @@ class BookCore:
             self._sides, (slice(-NEAR_LEVELS, None), slice(NEAR_LEVELS)), strict=True
         ):
             for price in side.prices[best]:
-                yield side.levels[price][0]
+                yield side.level(price)[0]
 
     def judge(self, verdict: str) -> bool:
         """Take how the last check of a hash ended; whether the integrity is another now."""
@@ -358,16 +388,15 @@ class BookCore:
         touch = self.proof.touched.append
         with self.lock:
             for change in changes:
-                (bids if change.is_bid else asks).set(change.price, change.size)
-                touch(change.price)
-            last = changes[-1]
-            self._hash = last.hash
+                price = change.price
+                (bids if change.is_bid else asks).set(price, change.size)
+                touch(price)
+            *_, self._hash, best_bid, best_ask = changes[-1]
             bid, ask = bids.best(-1), asks.best(0)
             if verify_top:
-                agrees = _same_price(bid, last.best_bid, "0") and _same_price(
-                    ask, last.best_ask, "1"
+                self.top_differs = not (
+                    _same_price(bid, best_bid, "0") and _same_price(ask, best_ask, "1")
                 )
-                self.top_differs = not agrees
             integrity = "mismatch" if self.top_differs else self._verdict
             self.published = _Published(bid, ask, timestamp_ms, self._final_reason, integrity)
         return True
@@ -387,8 +416,8 @@ class BookCore:
         """A consistent copy of both sides, best first."""
         with self.lock:
             bid_side, ask_side = self._sides
-            bids = [bid_side.levels[p] for p in reversed(bid_side.prices[-(depth or 0) :])]
-            asks = [ask_side.levels[p] for p in ask_side.prices[:depth]]
+            bids = [bid_side.level(p) for p in reversed(bid_side.prices[-(depth or 0) :])]
+            asks = [ask_side.level(p) for p in ask_side.prices[:depth]]
             shown, market, hash_ = self.published, self.market, self._hash
             tick_size, last_trade_price = self.tick_size, self.last_trade_price
         return Book(
@@ -565,10 +594,15 @@ class Books:
     def apply(self, changes: Changes, now: float) -> list[BookCore]:
         """Apply the changes of our own assets, each asset's at once; returns those that changed."""
         by_core: dict[BookCore, list[Change]] = {}
+        cores = self._cores
         for change in changes.changes:
-            core = self._cores.get(change.asset_id)
-            if core is not None:
-                by_core.setdefault(core, []).append(change)
+            core = cores.get(change.asset_id)
+            if core is None:
+                continue
+            if core in by_core:
+                by_core[core].append(change)
+            else:
+                by_core[core] = [change]
         timestamp_ms = changes.timestamp_ms
         return [
             core for core, own in by_core.items() if self._apply_one(core, timestamp_ms, own, now)
@@ -735,10 +769,14 @@ class Books:
         self, market: str, asset_id: str, price: Decimal, now: float
     ) -> list[BookCore]:
         """Both tokens of a market carry the same last price (PROTOCOL 1.6)."""
-        self._settle_market(market, now)
         cores = dict(self._by_market.get(market, {}))
         if asset_id in self._cores:
             cores[asset_id] = self._cores[asset_id]
+        if all(c.proof.knows_print(price, is_own=c.asset_id == asset_id) for c in cores.values()):
+            for core in cores.values():
+                core.received_at = now
+            return list(cores.values())
+        self._settle_market(market, now)
         for core in cores.values():
             core.last_trade_price = price
             core.received_at = now
@@ -764,4 +802,4 @@ class Books:
 
 def _claim(snapshot: Snapshot, sides: _Sides) -> Claim:
     head = book_head(snapshot.market, snapshot.asset_id)
-    return sides.claim(head, snapshot.timestamp_ms, snapshot.hash or "")
+    return sides.claim(head, snapshot.timestamp_ms, snapshot.hash or "", keep=False)

@@ -74,7 +74,8 @@ def book_hash(
         tick_size: As the wire prints it.
         last_trade_price: As the server prints it ("0.870"), "" before the first trade.
     """
-    claim = Claim.of(head, timestamp, bids, asks, "")
+    bid_texts, ask_texts = ([level_text(*level) for level in side] for side in (bids, asks))
+    claim = Claim.of(head, timestamp, bid_texts, ask_texts, "")
     return claim.hash_with(parameters, tick_size, last_trade_price)
 
 
@@ -88,7 +89,10 @@ class Claim(NamedTuple):
     hash: str
 
     @classmethod
-    def of(cls, head: str, timestamp: str, bids: Levels, asks: Levels, hash: str) -> Claim:
+    def of(
+        cls, head: str, timestamp: str, bids: Sequence[str], asks: Sequence[str], hash: str
+    ) -> Claim:
+        """Digest a book, of which each level is what `level_text` makes of it, worst first."""
         text = (
             f'{head}{timestamp}","hash":"","bids":{_levels_text(bids)},'
             f'"asks":{_levels_text(asks)},"min_order_size":"'
@@ -120,10 +124,15 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")  # no id of the wire's may make a check raise
 
 
-def _levels_text(levels: Levels) -> str:
+def level_text(price: str, size: str) -> str:
+    """A level's part of the hashed text: made once for each change of the level."""
+    return f'{price}","size":"{size}'
+
+
+def _levels_text(levels: Sequence[str]) -> str:
     if not levels:
         return "[]"
-    inner = '"},{"price":"'.join([f'{price}","size":"{size}' for price, size in levels])
+    inner = '"},{"price":"'.join(levels)
     return f'[{{"price":"{inner}"}}]'
 
 
@@ -193,6 +202,10 @@ class HashProof:
         """
         self.unexplained = None
         return self._explain(claim, near)
+
+    def knows_print(self, price: Decimal, *, is_own: bool) -> bool:
+        """Whether hearing it again would change nothing."""
+        return self._market_print == price and (not is_own or self._own_print == price)
 
     def hear_print(self, price: Decimal, *, is_own: bool) -> None:
         """A last_trade_price came, for this asset or for its twin."""

@@ -6,10 +6,9 @@ where anything is unusual it returns None, and the codec, which can say what and
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
-from operator import itemgetter, lt
+from operator import gt, itemgetter, lt
 from typing import Any, NamedTuple
 
 from .books import Change, Changes, Snapshot, known_prices, price_of
@@ -31,7 +30,6 @@ _LEVEL = itemgetter("price", "size")
 _PRINT = itemgetter(*PrintFields._fields)
 _BOOK = itemgetter(*BookFields._fields[:4])
 _MS_CHARS = 13  # of the times from 2001 to 2286
-_SIZES = re.compile(r"(?:\d{1,40}(?:\.\d{1,20})? )*", re.ASCII)
 
 
 class Decoded(NamedTuple):
@@ -163,7 +161,9 @@ def _build_changes(
     timestamp_ms = _time_ms(timestamp)
     if not timestamp_ms or not entries:
         return None
+    is_heard = heard is None or PriceChange.event_type in heard
     changes: list[Change] = []
+    levels: list[LevelChange] = []
     for asset_id, price, size, side, hash, best_bid, best_ask in entries:
         if not (
             side in _SIDES
@@ -176,30 +176,27 @@ def _build_changes(
         changes.append(
             Change(asset_id, side == "BUY", price, size, hash or None, best_bid, best_ask)
         )
+        if is_heard:
+            levels.append(
+                LevelChange(
+                    asset_id=asset_id,
+                    price=price_of(price),
+                    size=Decimal(size),
+                    side=_SIDES[side],
+                    hash=hash or None,
+                    best_bid=price_of(best_bid),
+                    best_ask=price_of(best_ask),
+                )
+            )
     event = None
-    if heard is None or PriceChange.event_type in heard:
+    if is_heard:
         event = PriceChange(
             market=market,
-            price_changes=tuple([_level_change(change) for change in changes]),
+            price_changes=tuple(levels),
             timestamp_ms=timestamp_ms,
             received_at_ns=received_at_ns,
         )
     return Decoded(event, Changes(market, timestamp_ms, changes))
-
-
-def _level_change(change: Change) -> LevelChange:
-    asset_id, is_bid, price, size, hash, best_bid, best_ask = change
-    assert best_bid is not None
-    assert best_ask is not None
-    return LevelChange(
-        asset_id=asset_id,
-        price=price_of(price),
-        size=Decimal(size),
-        side=Side.BUY if is_bid else Side.SELL,
-        hash=hash,
-        best_bid=price_of(best_bid),
-        best_ask=price_of(best_ask),
-    )
 
 
 def _build_book(
@@ -214,8 +211,8 @@ def _build_book(
         return None
     event = None
     if heard is None or Book.event_type in heard:
-        bid_levels, ask_levels = _best_first(bids), _best_first(asks)
-        if not (_falls(bid_levels) and _falls(ask_levels[::-1])):
+        bid_levels, ask_levels = _best_first(bids, lt), _best_first(asks, gt)
+        if bid_levels is None or ask_levels is None:
             return None
         event = Book(
             market=market,
@@ -242,19 +239,26 @@ def _build_book(
 
 
 def _has_numbers(levels: Sequence[tuple[str, str]]) -> bool:
-    text = " ".join([f"{price} {size} " for price, size in levels])
-    return _SIZES.fullmatch(text.replace("  ", " ")) is not None
+    """Whether all are numbers; looked at together, since a book has many."""
+    sizes = [size for _, size in levels]
+    digits = "".join(sizes).replace(".", "")
+    return (
+        (digits.isdecimal() or not sizes)
+        and not {"", "."}.intersection(sizes)
+        and all(size.count(".") < 2 and len(size) <= NUMBER_CHARS for size in sizes)
+        and all(price in known_prices or _is_number(price) for price, _ in levels)
+    )
 
 
-def _best_first(levels: Sequence[tuple[str, str]]) -> tuple[Level, ...]:
-    """The wire has the best last."""
-    return tuple([Level(price_of(price), Decimal(size)) for price, size in reversed(levels)])
-
-
-def _falls(levels: Sequence[Level]) -> bool:
-    """Whether each price is below the one before, and each size above 0: what needs no sorting."""
-    prices = [level.price for level in levels]
-    return all(map(lt, prices[1:], prices)) and all(level.size for level in levels)
+def _best_first(
+    levels: Sequence[tuple[str, str]], is_worse: Callable[[Decimal, Decimal], bool]
+) -> tuple[Level, ...] | None:
+    """The wire has the best last; None where that is not so, or a size is 0."""
+    prices = [price_of(price) for price, _ in reversed(levels)]
+    sizes = [Decimal(size) for _, size in reversed(levels)]
+    if not (all(map(is_worse, prices[1:], prices)) and all(sizes)):
+        return None
+    return tuple(map(Level._make, zip(prices, sizes, strict=True)))
 
 
 def _build_print(

@@ -1,10 +1,12 @@
 """A standby and a rotation under load: what is delivered, against all that the exchange did.
 
-    python tests/standby_proof.py killed 60 5000      # one random connection is cut each second
-    python tests/standby_proof.py rotated 60 5000     # each connection is replaced each second
-    python tests/standby_proof.py alone 60 5000       # cut each second, without a standby
+    python tests/standby_proof.py 60 5000 killed rotated alone
 
-The server and its exchange run in a process of their own. `make standby` runs all three.
+- killed: with a standby, and one random connection is cut each second.
+- rotated: each connection is replaced each second.
+- alone: cut each second, without a standby.
+
+The events are made first (minutes); the server runs in a process of its own. `make standby`.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import multiprocessing
+import pickle
 import random
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
 from decimal import Decimal
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Any
 
 from polymarket_ws import Event, Gap, Options, Subscriber
@@ -90,9 +95,10 @@ class Replay:
         return {**book, "hash": book_hash(book, min_order_size=minimum, neg_risk=neg_risk)}
 
 
-def serve(pipe: Pipe, events_per_second: int, seconds: int, killing: bool) -> None:
+def serve(pipe: Pipe, path: str, events_per_second: int, killing: bool) -> None:
     """The server's process: play prepared events at a rate; cut a connection each second."""
-    replay, dice, cuts = Replay(events_per_second * seconds), random.Random(5), 0
+    replay: Replay = pickle.loads(Path(path).read_bytes())
+    dice, cuts = random.Random(5), 0
     with FakeServer(replay) as server:  # type: ignore[arg-type]  # what it asks of an exchange
         pipe.send((server.url(), replay.asset_ids))
         pipe.recv()  # the subscriber is ready
@@ -150,12 +156,12 @@ def _digests(keys: Any) -> dict[tuple[str, str], list[str]]:
     return dict(lanes)
 
 
-def follow(mode: str, seconds: int, events_per_second: int) -> int:
+def follow(mode: str, path: str, events_per_second: int) -> int:
     """The client's process; returns the exit code."""
     ours, theirs = multiprocessing.Pipe()
     killing = mode in ("killed", "alone")
     server = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(theirs, events_per_second, seconds, killing), daemon=True
+        target=serve, args=(theirs, path, events_per_second, killing), daemon=True
     )
     server.start()
     url, assets = ours.recv()
@@ -220,4 +226,8 @@ def _report(
 
 if __name__ == "__main__":
     logging.disable(logging.ERROR)
-    sys.exit(follow(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    seconds, rate, *modes = sys.argv[1:]
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pickle.dumps(Replay(int(seconds) * int(rate))))
+        file.flush()
+        sys.exit(max(follow(mode, file.name, int(rate)) for mode in modes))

@@ -20,6 +20,7 @@ from polymarket_ws.integrity import (
     book_hash,
     book_head,
     find_parameters,
+    level_text,
     looks_real,
     price_texts,
 )
@@ -30,12 +31,17 @@ ASKS = [("0.7", "2"), ("0.6", "1")]
 USUAL = Parameters("5", False)
 
 
+def lines(levels: Levels) -> list[str]:
+    """Each level's part of the hashed text."""
+    return [level_text(price, size) for price, size in levels]
+
+
 def claim(
     price: str = "", parameters: Parameters = USUAL, tick_size: str = "0.01", bids: Levels = BIDS
 ) -> Claim:
     """Of a small book at time 7, with the hash that a server with these values would tell."""
     told = book_hash(HEAD, "7", bids, ASKS, parameters, tick_size, price)
-    return Claim.of(HEAD, "7", bids, ASKS, told)
+    return Claim.of(HEAD, "7", lines(bids), lines(ASKS), told)
 
 
 def proof(price: str = "") -> HashProof:
@@ -206,7 +212,7 @@ def test_the_next_print_explains_a_check_that_failed() -> None:
 def test_a_print_explains_no_wrong_level() -> None:
     """What still does not fit is kept for the next print."""
     checked = proof()
-    wrong = Claim.of(HEAD, "7", [], ASKS, claim("0.8").hash)
+    wrong = Claim.of(HEAD, "7", [], lines(ASKS), claim("0.8").hash)
     checked.check(wrong)
     checked.hear_print(Decimal("0.8"), is_own=True)
 

@@ -33,9 +33,10 @@ class Change(NamedTuple):
     """One level's new size, in the wire's own strings."""
 
     asset_id: str
-    is_bid: bool
     price: str
     size: str
+    side: str
+    """"BUY" changes the bids, "SELL" the asks."""
     hash: str | None
     best_bid: str | None
     best_ask: str | None
@@ -65,7 +66,7 @@ class Snapshot(NamedTuple):
 known_prices: dict[str, Decimal] = {}
 """Prices by their text, each of which was read as a number once."""
 _texts: dict[Decimal, str] = {}
-"""The first text of each of them: on the wire a price has one text, but for old frames."""
+"""The first text of each level's price: on the wire it has one, but for old frames."""
 
 
 def price_of(text: str) -> Decimal:
@@ -76,8 +77,14 @@ def price_of(text: str) -> Decimal:
         number = Decimal(text)
         if len(known_prices) < _INTERNED_LIMIT:
             known_prices[text] = number
-            _texts.setdefault(number, text)
         return number
+
+
+def _is_usual(number: Decimal, text: str) -> bool:
+    """Whether a level's price is written as it was at first, and so need not be kept."""
+    if len(_texts) < _INTERNED_LIMIT:
+        return _texts.setdefault(number, text) == text
+    return _texts.get(number) == text
 
 
 def _is_zero(size: str) -> bool:
@@ -96,7 +103,7 @@ class _Side:
     def __init__(self, levels: Iterable[tuple[str, str]] = ()) -> None:
         self.sizes = {price_of(p): s for p, s in levels if not _is_zero(s)}
         self.prices = sorted(self.sizes)
-        odd = {price_of(p): p for p, _ in levels if _texts.get(price_of(p)) != p}
+        odd = {price_of(p): p for p, _ in levels if not _is_usual(price_of(p), p)}
         self._odd: dict[Decimal, str] | None = odd or None
         # Of each level its part of the hashed text, from the second hash on.
         self._hashed: dict[Decimal, str] | None = None
@@ -112,8 +119,11 @@ class _Side:
         if number not in self.sizes:
             insort(self.prices, number)
         self.sizes[number] = size
-        if _texts.get(number) != price or self._odd is not None:
-            self._odd = {**(self._odd or {}), number: price}
+        if not _is_usual(number, price):
+            self._odd = self._odd or {}
+            self._odd[number] = price
+        elif self._odd is not None:
+            self._odd.pop(number, None)
         if self._hashed is not None:
             self._hashed[number] = level_text(price, size)
 
@@ -162,7 +172,7 @@ class _Sides(NamedTuple):
         return cls(_Side(snapshot.bids), _Side(snapshot.asks))
 
     def set(self, change: Change) -> None:
-        (self.bids if change.is_bid else self.asks).set(change.price, change.size)
+        (self.bids if change.side == "BUY" else self.asks).set(change.price, change.size)
 
     def equals(self, other: _Sides) -> bool:
         return self.bids.equals(other.bids) and self.asks.equals(other.asks)
@@ -225,6 +235,11 @@ class BookCore:
     @property
     def integrity(self) -> str:
         return self.published.integrity
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether it is served, but not as the server has it."""
+        return self.valid and self.integrity == "mismatch"
 
     @property
     def mark(self) -> tuple[int, str | None]:
@@ -389,7 +404,7 @@ class BookCore:
         with self.lock:
             for change in changes:
                 price = change.price
-                (bids if change.is_bid else asks).set(price, change.size)
+                (bids if change.side == "BUY" else asks).set(price, change.size)
                 touch(price)
             *_, self._hash, best_bid, best_ask = changes[-1]
             bid, ask = bids.best(-1), asks.best(0)
@@ -657,7 +672,7 @@ class Books:
         Each waits for evidence from then on, as for a snapshot: give it to `settle`.
         """
         self._collect_suspects(now)
-        suspects = [c for c in self._suspects if c.valid and c.integrity == "mismatch"]
+        suspects = [core for core in self._suspects if core.is_doubted]
         self._suspects = []
         for core in suspects:
             core.question()
@@ -772,7 +787,11 @@ class Books:
         cores = dict(self._by_market.get(market, {}))
         if asset_id in self._cores:
             cores[asset_id] = self._cores[asset_id]
-        if all(c.proof.knows_print(price, is_own=c.asset_id == asset_id) for c in cores.values()):
+        if all(
+            core.last_trade_price == price
+            and core.proof.knows_print(price, is_own=core.asset_id == asset_id)
+            for core in cores.values()
+        ):
             for core in cores.values():
                 core.received_at = now
             return list(cores.values())

@@ -119,7 +119,7 @@ class MarketChannel:
 
     def adopt(self, wanted: Wanted) -> None:
         if self.merge is not None:
-            self.merge.forget(_differing(self._wanted.cores, wanted.cores))
+            self.merge.want(wanted.cores)
         self._wanted = wanted
         for core in self.books:
             if wanted.cores.get(core.asset_id) is not core:

@@ -268,9 +268,9 @@ def _steps(entries: Any, key: str = "") -> list[tuple[str, Any]]:
 def _change(entry: Mapping[str, Any], level: LevelChange) -> Change:
     return Change(
         level.asset_id,
-        level.side is Side.BUY,
         digits(entry["price"]),
         digits(entry["size"]),
+        level.side.value,
         level.hash,
         None if level.best_bid is None else digits(entry["best_bid"]),
         None if level.best_ask is None else digits(entry["best_ask"]),

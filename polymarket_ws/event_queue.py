@@ -120,12 +120,22 @@ class EventQueue:
             return self._pop()
 
     def pop_some(self, count: int) -> list[Item]:
-        """The oldest items, at most so many. They are not in the queue's bounds any more."""
+        """The oldest items, at most so many; they are within no bound any more."""
         with self._lock:
             items: list[Item] = []
-            while len(items) < count and (item := self._pop()) is not None:
+            # A book's marker comes alone: what changes until its turn is the same call.
+            while len(items) < count and not (items and self._marked and self._is_next_a_book()):
+                item = self._pop()
+                if item is None:
+                    break
                 items.append(item)
+                if isinstance(item, BookCore):
+                    break
             return items
+
+    def _is_next_a_book(self) -> bool:
+        queue = self._older()
+        return bool(queue) and isinstance(queue[0][1], BookCore)
 
     def _pop(self) -> Item | None:
         if self._resync is not None:

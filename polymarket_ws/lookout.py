@@ -100,8 +100,8 @@ class Lookout:
         for asset_ids in self._suspicions.values():
             asset_ids.clear()
         self._unsettled.clear()
+        self._channel.release(core.asset_id for core in self._channel.books)
         if probe is not None:
-            self._channel.release(probe.asset_ids)
             probe.close()
 
     def connectors(self) -> list[threading.Thread]:
@@ -220,19 +220,22 @@ class Lookout:
         self._watch.was_quiet({*unheard, *without} - set(frozen), now)
         self._watch.was_frozen(frozen, now)
         if frozen:
-            self._heal_frozen(frozen, now)
+            self._heal_frozen([probe.answers[a] for a in frozen], frozen, now)
 
     def _has_heard(self, asset_id: str) -> bool:
         core = self._connection.wanted.cores.get(asset_id)
         return core is None or (core.received_at or 0.0) >= self._asked_at
 
-    def _heal_frozen(self, asset_ids: list[str], now: float) -> None:
+    def _heal_frozen(self, fresh: list[Decoded], asset_ids: list[str], now: float) -> None:
         """Ask again for single books; a connection that is silent as a whole, or froze a book that
-        was asked for again already, is made anew.
+        was asked for again already, is made anew. A standby would go on with what is wrong, since
+        it has not noticed: so the books are put right first.
         """
         silent_for = self._connection.data_age(now) - (now - self._asked_at)
         is_silent = silent_for >= (self._options.data_timeout or 0.0)
         if is_silent or not self._renewed.isdisjoint(asset_ids):
+            if self._succession.has_standby:
+                self._connection.adopt(fresh, "silent", now)
             self._connection.lose_silent(now)
             return
         self._renewed.update(asset_ids)

@@ -151,36 +151,64 @@ class Merge:
     _markets: dict[str, str] = field(factory=dict)
     _answered_at: dict[str, float] = field(factory=dict)
     """When the leader's newest subscription of each asset was answered."""
+    _wanted: frozenset[str] = frozenset()
+    _replayed: deque[Message] = field(factory=deque)
+    """What a failover brought to be delivered: it was not delivered before, whatever is equal."""
     _broadcasts: deque[_Entry] = field(factory=deque)
     _heard_at: float = float("-inf")
     _received: int = 0
 
+    def want(self, asset_ids: Iterable[str]) -> None:
+        """These are subscribed from now on; nothing is kept of others."""
+        self._wanted = frozenset(asset_ids)
+        for known in (self._answers, self._marks, self._answered_at, self._markets):
+            for asset_id in known.keys() - self._wanted:
+                del known[asset_id]
+        kept = {*self._wanted, *self._markets.values()}
+        self._lanes = {
+            (kind, id_): lane
+            for (kind, id_), lane in self._lanes.items()
+            if kind in _UNSURE or id_ in kept
+        }
+
     def deliver(self, message: Message, now: float) -> bool:
         """Take a message of the leader; False when its like was delivered before a failover."""
         self._heard_at = now
-        if _is_answer(message) or _is_broadcast(message):
+        if _is_answer(message) or _is_broadcast(message) or not self._concerns_us(message):
             return True
         lane = self._lane(message)
         lane.heard_at = now
         key = _key(message)
-        if lane.is_delivered(key, now):
+        if self._replayed and message is self._replayed[0]:
+            self._replayed.popleft()
+        elif lane.is_delivered(key, now):
             return False
         self._received += 1
         entry = _Entry(key, message, now, self._received)
         _append(lane.delivered, entry, now - DELIVERED_SECONDS)
         if isinstance(message, Decoded):
-            self._marks.update(_marks(message))
+            self._marks.update((a, mark) for a, mark in _marks(message) if a in self._wanted)
         return True
+
+    def _concerns_us(self, message: Message) -> bool:
+        """Whether it is about a subscribed asset, or about none that can be told."""
+        if isinstance(message, DecodeError):
+            return True
+        if isinstance(message.update, Changes):
+            return any(change.asset_id in self._wanted for change in message.update.changes)
+        asset_id = getattr(message.event, "asset_id", None)
+        return asset_id is None or asset_id in self._wanted
 
     def restart(self, asset_id: str, market: str, mark: Mark, now: float) -> None:
         """The leader's subscription of an asset was answered, and its book is at `mark` now."""
         self._markets[asset_id] = market
         self._marks[asset_id] = mark
         self._answered_at[asset_id] = now
-        self._lane_of(_BOOKS, market).base = asset_id, mark
+        books = self._lane_of(_BOOKS, market)
+        books.base, books.heard_at = (asset_id, mark), now
         for (kind, id_), lane in self._lanes.items():
             if id_ == asset_id and kind != _BOOKS:
-                lane.starts_at = now
+                lane.starts_at = lane.heard_at = now
 
     def keep(self, message: Message, now: float) -> None:
         """Take a message of the follower."""
@@ -189,6 +217,8 @@ class Merge:
         oldest = now - WINDOW_SECONDS
         if _is_broadcast(message):
             _append(self._broadcasts, entry, oldest)
+        elif not self._concerns_us(message):
+            return
         elif _is_answer(message):
             self._take_answer(message, now)
         else:
@@ -201,16 +231,12 @@ class Merge:
         for lane in self._lanes.values():
             lane.window.clear()
 
-    def forget(self, asset_ids: Iterable[str]) -> None:
-        """These assets are not subscribed any more."""
-        gone, markets = set(asset_ids), set()
-        for asset_id in gone:
-            self._answers.pop(asset_id, None)
-            self._marks.pop(asset_id, None)
-            self._answered_at.pop(asset_id, None)
-            markets.add(self._markets.pop(asset_id, ""))
-        gone |= markets - set(self._markets.values())
-        self._lanes = {id_: lane for id_, lane in self._lanes.items() if id_[1] not in gone}
+    def prune(self, now: float) -> None:
+        """Let go of what is too old to matter; quiet lanes would keep it."""
+        for lane in self._lanes.values():
+            _drop_older(lane.delivered, now - DELIVERED_SECONDS)
+            _drop_older(lane.window, now - WINDOW_SECONDS)
+        _drop_older(self._broadcasts, now - WINDOW_SECONDS)
 
     def has_answered(self, asset_id: str) -> bool:
         """Whether the follower's subscription of an asset was answered."""
@@ -258,7 +284,9 @@ class Merge:
             lane.swallow_until, lane.heard_at = now + WINDOW_SECONDS, now
         self.part()
         missed.sort(key=lambda entry: entry.number)
-        return Handover([entry.message for entry in missed], sorted(doubtful))
+        messages = [entry.message for entry in missed]
+        self._replayed = deque(m for m in messages if not _is_broadcast(m))
+        return Handover(messages, sorted(doubtful))
 
     def _take_answer(self, message: Message, now: float) -> None:
         assert isinstance(message, Decoded)
@@ -271,12 +299,16 @@ class Merge:
     def _is_unproved(self, asset_id: str, alive_at: float) -> bool:
         """Whether the leader may have been lost before the follower began to listen.
 
-        A print follows its change within MOST_LAG; what the books miss shows in their marks.
+        What the books miss shows in their marks: the follower began with a later one than was ever
+        delivered. A print follows its change within MOST_LAG.
 
         Args:
             alive_at: Until when the leader surely brought what there was.
         """
         answer = self._answers[asset_id]
+        known = self._marks.get(asset_id)
+        if known is not None and known[0] < answer.mark[0]:
+            return True
         if max(self._heard_at, alive_at) > answer.at:
             return False
         lane = self._lanes.get((_BOOKS, answer.market), _Lane())
@@ -382,7 +414,11 @@ class Merge:
 
 def _append(entries: deque[_Entry], entry: _Entry, oldest: float) -> None:
     entries.append(entry)
-    while entries[0].at < oldest:
+    _drop_older(entries, oldest)
+
+
+def _drop_older(entries: deque[_Entry], oldest: float) -> None:
+    while entries and entries[0].at < oldest:
         entries.popleft()
 
 
@@ -391,7 +427,7 @@ def _is_frozen(lane: _Lane, now: float) -> bool:
     if lane.window[-1].at <= due_at:
         return False
     first = next(entry for entry in lane.window if entry.at > due_at)
-    return first.at <= now - FROZEN_SECONDS
+    return now - WINDOW_SECONDS <= first.at <= now - FROZEN_SECONDS
 
 
 def _best_offsets(

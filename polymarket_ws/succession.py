@@ -16,6 +16,7 @@ from .stats import ConnectionStats
 logger = logging.getLogger(__name__)
 
 CALL_AHEAD = 1.0  # seconds before its turn that a successor is connected, at most half of the turn
+OVERDUE_SECONDS = 60.0  # that a rotation waits for books which its successor does not get
 LOOK_SECONDS = 0.25  # between two looks at whether the leader has frozen, or may be rotated out
 
 
@@ -113,6 +114,11 @@ class Succession:
         """The threads of attempts that have not ended. Any thread."""
         return [thread for c in self.connections for thread in c.connectors()]
 
+    @property
+    def has_standby(self) -> bool:
+        """Whether another connection could lead at once."""
+        return self._follower is not None and self._follower.is_open
+
     def stats(self, now: float) -> list[ConnectionStats]:
         """Of each connection; of a follower once it has been open. Any thread."""
         used = (c for c in self.connections if c is self.connections[0] or c.generation)
@@ -125,9 +131,11 @@ class Succession:
 
     def _promote(self, follower: Connection, now: float) -> list[Item]:
         """Change places; the former leader is a follower from here on, of nothing so far."""
-        live = [a for a, core in self._wanted.cores.items() if core.valid]
-        handover = self._merge.promote(live, now, was_frozen=self._has_frozen)
+        handover = self._merge.promote(self._live(), now, was_frozen=self._has_frozen)
         self._has_frozen = False
+        # What was about to be looked into is settled by a fresh snapshot.
+        doubted = {a for a, core in self._wanted.cores.items() if core.is_doubted}
+        handover = handover._replace(doubtful=sorted(doubted.union(handover.doubtful)))
         former, self.leader, self._follower = self.leader, follower, self.leader
         former.lead(self._following, Incidents())
         follower.lead(self._channel, self.incidents)
@@ -145,6 +153,7 @@ class Succession:
         if now < self._looked_at + LOOK_SECONDS:
             return
         self._looked_at = now
+        self._merge.prune(now)
         is_called = self._options.standby or self._is_rotation_due(now, self._call_ahead)
         if follower.wanted.is_empty == is_called:
             self._call_or_dismiss(follower, now)
@@ -152,15 +161,23 @@ class Succession:
             self._has_frozen = True
             self.leader.lose_silent(now)
         elif follower.is_open and self._is_rotation_due(now):
-            live = [a for a, core in self._wanted.cores.items() if core.valid]
-            if self._merge.is_aligned(live, now):
-                self._rotate(follower, "rotated", now)
+            self._rotate_if_aligned(follower, now)
 
     def _call_or_dismiss(self, follower: Connection, now: float) -> None:
         if not follower.wanted.is_empty:
             follower.leave("unwanted", now)
         elif not self._wanted.is_empty:
             follower.want(self._wanted, now)
+
+    def _live(self) -> list[str]:
+        return [asset_id for asset_id, core in self._wanted.cores.items() if core.valid]
+
+    def _rotate_if_aligned(self, follower: Connection, now: float) -> None:
+        """An asset that the successor gets no book of (a closed market) is waited for in vain."""
+        is_overdue = self._is_rotation_due(now, -OVERDUE_SECONDS)
+        assets = [a for a in self._live() if not is_overdue or self._merge.has_answered(a)]
+        if self._merge.is_aligned(assets, now):
+            self._rotate(follower, "rotated", now)
 
     def _is_rotation_due(self, now: float, ahead: float = 0.0) -> bool:
         every, since = self._options.rotate_every, self._leads_since

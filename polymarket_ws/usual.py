@@ -6,14 +6,15 @@ where anything is unusual it returns None, and the codec, which can say what and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
 from operator import gt, itemgetter, lt
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from .books import Change, Changes, Snapshot, known_prices, price_of
 from .events import Book, Event, LastTradePrice, Level, LevelChange, PriceChange, Side
-from .json_text import JSON, NUMBER_CHARS
+from .json_text import NUMBER_CHARS
 from .shapes import BookFields, ChangeFields, Entry, Fields, PrintFields
 from .wire_values import FIRST_MS
 
@@ -24,7 +25,13 @@ except ImportError:  # the extra [fast] is not installed
 else:
     parse_fast = fast_shapes.parse
 
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and its like
+
+
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+_JSON = json.JSONDecoder(parse_constant=_refuse)  # any number makes a shape unusual
 _ENTRY = itemgetter(*Entry._fields)
 _LEVEL = itemgetter("price", "size")
 _PRINT = itemgetter(*PrintFields._fields)
@@ -79,7 +86,7 @@ def read_usual(
 def parse_plain(text: str) -> list[Fields] | None:
     """The fields of all elements, if each has a usual shape: these keys alone, strings alone."""
     try:
-        document, end = JSON.raw_decode(text)
+        document, end = _JSON.raw_decode(text)
         if end < len(text) and text[end:].strip(" \t\r\n"):
             return None
         elements = document if document.__class__ is list else [document]
@@ -162,20 +169,17 @@ def _build_changes(
     if not timestamp_ms or not entries:
         return None
     is_heard = heard is None or PriceChange.event_type in heard
-    changes: list[Change] = []
     levels: list[LevelChange] = []
     for asset_id, price, size, side, hash, best_bid, best_ask in entries:
         if not (
-            side in _SIDES
+            hash
+            and side in _SIDES
             and _is_number(size)
             and (price in known_prices or _is_number(price))
             and (best_bid in known_prices or _is_number(best_bid))
             and (best_ask in known_prices or _is_number(best_ask))
         ):
             return None
-        changes.append(
-            Change(asset_id, side == "BUY", price, size, hash or None, best_bid, best_ask)
-        )
         if is_heard:
             levels.append(
                 LevelChange(
@@ -183,7 +187,7 @@ def _build_changes(
                     price=price_of(price),
                     size=Decimal(size),
                     side=_SIDES[side],
-                    hash=hash or None,
+                    hash=hash,
                     best_bid=price_of(best_bid),
                     best_ask=price_of(best_ask),
                 )
@@ -196,6 +200,8 @@ def _build_changes(
             timestamp_ms=timestamp_ms,
             received_at_ns=received_at_ns,
         )
+    # An entry is a Change as it is: the same fields, the same strings.
+    changes = [tuple.__new__(Change, entry) for entry in entries]
     return Decoded(event, Changes(market, timestamp_ms, changes))
 
 

@@ -61,7 +61,7 @@ def change(
     best: tuple[str | None, str | None] = (None, None),
 ) -> Change:
     """One level's new size."""
-    return Change(asset_id, is_bid, price, size, hash, *best)
+    return Change(asset_id, price, size, "BUY" if is_bid else "SELL", hash, *best)
 
 
 def changes(timestamp_ms: int, *entries: Change) -> Changes:
@@ -826,6 +826,21 @@ def test_a_pending_check_is_settled_before_its_inputs_change(event: str) -> None
 
     assert (CHECK_SECONDS, NEVER, 4) == (pending, books.deadline, books.hash_checks)
     assert ["verified", "verified"] == integrities(handles)
+
+
+def test_a_print_at_the_known_price_settles_nothing() -> None:
+    """No input of a hash changes; but a snapshot's last price may have come in between."""
+    books, _, [yes] = hashed(YES)
+    books.set_last_trade_price(MARKET, YES, Decimal("0.25"), now=0)
+    books.apply(yes.change(2, "0.45", "1"), now=0.01)
+    pending = books.deadline
+
+    books.set_last_trade_price(MARKET, YES, Decimal("0.25"), now=0.02)
+    assert (pending, 0.02) == (books.deadline, next(iter(books)).received_at)
+
+    next(iter(books)).last_trade_price = Decimal("0.6")
+    books.set_last_trade_price(MARKET, YES, Decimal("0.25"), now=0.03)
+    assert Decimal("0.25") == next(iter(books)).last_trade_price
 
 
 def test_a_settled_twin_is_among_what_changed() -> None:

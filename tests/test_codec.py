@@ -405,7 +405,7 @@ class TestPriceChange:
         assert [Side.BUY, Side.SELL] == [entry.side for entry in decoded.event.price_changes]
         expected = [
             Change(
-                entry["asset_id"], entry["side"] == "BUY", entry["price"], entry["size"],
+                entry["asset_id"], entry["price"], entry["size"], entry["side"],
                 entry["hash"], entry["best_bid"], entry["best_ask"],
             )
             for entry in message["price_changes"]
@@ -420,7 +420,7 @@ class TestPriceChange:
         (decoded,) = decode_all(message)
         assert isinstance(decoded, Decoded)
         assert isinstance(decoded.update, Changes)
-        assert [Change("1", False, "0.48", "0", None, None, None)] == decoded.update.changes
+        assert [Change("1", "0.48", "0", "SELL", None, None, None)] == decoded.update.changes
 
     @pytest.mark.parametrize("era", ["2024", "2025"])
     def test_older_eras(self, era: str) -> None:

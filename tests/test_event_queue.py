@@ -335,3 +335,14 @@ def test_producers_and_consumer_on_several_threads_lose_nothing() -> None:
     for channel in "ab":
         own = [i for i in received if isinstance(i, Unknown) and i.channel == channel]
         assert list(map(str, range(1_000))) == [i.wire_event_type for i in own]
+
+
+def test_some_come_at_once_and_a_book_alone() -> None:
+    """What happens to a book until its turn stays one call."""
+    queue = EventQueue(10)
+    core = BookCore("1")
+    queue.put([data(1), data(2), core, data(3), data(4), data(5)])
+
+    assert [[data(1), data(2)], [core]] == [queue.pop_some(2), queue.pop_some(2)]
+    queue.put([core])
+    assert [[data(3), data(4), data(5)], [core], []] == [queue.pop_some(9) for _ in range(3)]

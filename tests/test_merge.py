@@ -53,7 +53,7 @@ def changed(number: int, *, hashed: bool = True, market: str = MARKET, ms: int =
     )
     at = ms or number
     event = PriceChange(market=market, price_changes=levels, timestamp_ms=at)
-    changes = [Change(a, True, "0.5", str(number), hashes[a], None, None) for a in ids]
+    changes = [Change(a, "0.5", str(number), "BUY", hashes[a], None, None) for a in ids]
     return Decoded(event, Changes(market, at, changes))
 
 
@@ -106,6 +106,7 @@ def numbers(handover: Handover) -> list[int]:
 def merge() -> Merge:
     """A leader whose books stand at change 10, and a follower that has been there for long."""
     merge = Merge()
+    merge.want([ONE, TWO])
     led(merge, 10, START - 60)
     answered(merge, 10, START - 60)
     return merge
@@ -143,6 +144,28 @@ class TestFailover:
         merge.promote([ONE, TWO], START)
 
         assert not merge.deliver(changed(13), START + 0.1)
+
+    def test_what_was_missed_is_delivered_though_something_equal_is_swallowed(
+        self, merge: Merge
+    ) -> None:
+        """It is out of turn for the new leader's late events, and ends nothing of theirs."""
+        late = book(TWO, 11)
+        answered(merge, 10, START - 1, assets=(TWO,))  # subscribed later than its twin
+        merge.deliver(late, START)
+        merge.keep(changed(12), START)
+        (missed,) = merge.promote([ONE, TWO], START).missed
+
+        assert merge.deliver(missed, START)
+        assert not merge.deliver(late, START + 0.1)
+
+    def test_what_is_old_is_let_go(self, merge: Merge) -> None:
+        """Also of lanes in which nothing happens any more."""
+        merge.deliver(changed(11), START)
+        merge.keep(changed(11), START)
+        merge.prune(START + 60)
+
+        (lane,) = merge._lanes.values()
+        assert (0, 0) == (len(lane.delivered), len(lane.window))
 
     def test_a_flaw_of_the_leader_is_delivered_once(self, merge: Merge) -> None:
         """It has a lane like anything else."""
@@ -282,6 +305,7 @@ class TestJoining:
     @pytest.fixture
     def merge(self) -> Merge:
         merge = Merge()
+        merge.want([ONE, TWO])
         led(merge, 10, START - 60)
         return merge
 
@@ -345,6 +369,17 @@ class TestJoining:
         assert [16] == numbers(handover)
         assert [ONE, TWO] == handover.doubtful
 
+    def test_a_follower_that_began_ahead_long_ago_leaves_a_hole_too(self, merge: Merge) -> None:
+        """The leader had frozen at change 10; the follower joined at 15, and now 16 shows it."""
+        answered(merge, 15, START)
+        late = START + 60
+        merge.keep(changed(16), late)
+        assert merge.is_frozen(late + FROZEN_SECONDS)
+
+        handover = merge.promote([ONE, TWO], late + FROZEN_SECONDS, was_frozen=True)
+
+        assert [ONE, TWO] == handover.doubtful
+
     def test_an_asset_that_has_not_answered_is_doubted(self, merge: Merge) -> None:
         """Nobody knows what the follower would have said."""
         answered(merge, 10, START, assets=(ONE,))
@@ -400,18 +435,38 @@ class TestNewSubscriptions:
 
         assert [printed(12)] == merge.promote([ONE, TWO], START + 0.3).missed
 
-    def test_what_is_forgotten_is_not_delivered(self, merge: Merge) -> None:
-        """Unsubscribed: of one twin, then of both."""
+    def test_what_is_wanted_no_more_is_not_delivered(self, merge: Merge) -> None:
+        """Unsubscribed: of one twin, then of both; nor is what was on its way kept."""
         for message in (changed(11), book(ONE, 11), book(TWO, 11)):
             merge.keep(message, START)
-        merge.forget([ONE, "9"])
+        merge.want([TWO])
+        assert not merge.has_answered(ONE)
+        assert merge.deliver(printed(11), START)
+        merge.keep(book(ONE, 11, answers=True), START)
         assert not merge.has_answered(ONE)
 
-        merge.promote([TWO], START)
+        assert 3 == len(merge.promote([TWO], START).missed)  # of the market's one lane
+        merge.want([])
         merge.keep(changed(12), START)
-        merge.forget([TWO])
 
-        assert [] == merge.promote([], START).missed
+        assert ([], {}) == (merge.promote([], START).missed, merge._lanes)
+
+    def test_a_change_that_is_in_the_leaders_answer_has_not_frozen(self, merge: Merge) -> None:
+        """The follower received it as a change, the leader in its new book alone."""
+        merge.keep(changed(11), START)
+        merge.restart(ONE, MARKET, (11, f"{ONE}-11"), START + 0.1)
+
+        assert not merge.is_frozen(START + 2)
+
+    def test_what_was_on_its_way_when_it_was_unsubscribed_has_not_frozen(
+        self, merge: Merge
+    ) -> None:
+        """The follower was behind: the leader had had it before."""
+        merge.deliver(printed(11), START)
+        merge.want([TWO])
+        merge.keep(printed(11), START + 0.1)
+
+        assert not merge.is_frozen(START + 2)
 
     def test_what_a_lost_follower_had_is_worth_nothing(self, merge: Merge) -> None:
         """It begins anew with its next snapshots."""
@@ -465,6 +520,7 @@ class TestRotation:
     def test_it_is_not_aligned_before_all_have_answered(self) -> None:
         """The successor has just been opened."""
         merge = Merge()
+        merge.want([ONE, TWO])
         led(merge, 10, START)
         answered(merge, 10, START + 0.1, assets=(ONE,))
 
@@ -512,6 +568,7 @@ class Exchange:
     def __attrs_post_init__(self) -> None:
         self._state = dict.fromkeys((f"0x{m}" for m in range(self.markets)), (0, 1))
         self.subscribed = [a for m in self._state for a in _tokens(m)]
+        self.merge.want(self.subscribed)
 
     # The server's side.
 

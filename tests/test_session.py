@@ -129,6 +129,7 @@ class Standby(Market):
         self.leading.merge = Merge()
         following = FollowingChannel("wss://example", self.leading.merge)
         following.adopt(self.wanted)
+        self.leading.adopt(self.wanted)
         self.session.lead(following, Incidents())
         self.session.open(self.wanted, OPENED_AT)
         self.sent()

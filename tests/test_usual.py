@@ -150,6 +150,8 @@ odd = st.sampled_from(
         7,
         0.5,
         10**30,
+        10**120,
+        float("nan"),
         True,
         [],
         {},

@@ -380,12 +380,10 @@ class BookCore:
         return "mismatch" if self.top_differs else self._verdict
 
     def hold(self, timestamp_ms: int, changes: Iterable[Change]) -> int:
-        """Keep changes for the awaited snapshot; returns how many had to be given up.
+        """Keep changes for the snapshot that is awaited; returns how many had to be given up.
 
         None of a live book's: a refresh overtook the answer, which after so many will not come.
         """
-        if not self.is_awaited:
-            return 0
         self._held.extend((timestamp_ms, change) for change in changes)
         surplus = max(0, len(self._held) - HELD_LIMIT)
         if surplus and self.valid:

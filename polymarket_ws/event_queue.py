@@ -215,11 +215,13 @@ class EventQueue:
                 return
 
     def _forget(self, item: Item) -> None:
+        """One of what is kept is taken: these three kinds alone are."""
         if isinstance(item, BookCore):
             self._marked.discard(item)
         elif type(item) in OWN:
             self._own -= 1
-        elif isinstance(item, _Told):
+        else:
+            assert isinstance(item, _Told)
             self._lifecycle[item.connection] -= 1
 
 

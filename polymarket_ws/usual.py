@@ -18,12 +18,17 @@ from .json_text import NUMBER_CHARS
 from .shapes import BookFields, ChangeFields, Entry, Fields, PrintFields
 from .wire_values import FIRST_MS
 
-try:
-    from . import fast_shapes
-except ImportError:  # the extra [fast] is not installed
-    parse_fast: Callable[[str], list[Fields] | None] | None = None
-else:
-    parse_fast = fast_shapes.parse
+
+def find_fast_parser() -> Callable[[str], list[Fields] | None] | None:
+    """msgspec's; None when the extra [fast] is not installed."""
+    try:
+        from .fast_shapes import parse
+    except ImportError:
+        return None
+    return parse
+
+
+parse_fast = find_fast_parser()
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -455,6 +455,7 @@ def test_a_follower_subscribes_alike_and_keeps_what_comes() -> None:
     leading.adopt(second)
     assert leading.renewal_texts(["1"]) == following.renewal_texts(["1"])
     assert (True, False) == (leading.leads, following.leads)
+    assert (True, False) == (leading.needs_events, market_channel(first).needs_events)
     assert take(following, book()) is None
     following.await_answers(["1"])
     assert not first.cores["1"].valid

@@ -234,3 +234,15 @@ def test_a_snapshot_is_learned_with_prices_known_before(told: str | None) -> Non
     known.hear_print(Decimal("0.7"), is_own=True)
 
     assert all(known.learn(claim(price), told) for price in ("0.250", "0.700", "", told or ""))
+
+
+def test_a_print_is_known_by_its_price_and_whose_it_is() -> None:
+    """Heard of the twin, it is news as one's own."""
+    known = proof()
+    known.hear_print(Decimal("0.5"), is_own=False)
+    seen = [known.knows_print(Decimal(p), is_own=own) for p, own in (("0.5", False), ("0.5", True))]
+    known.hear_print(Decimal("0.5"), is_own=True)
+
+    assert [True, False] == seen
+    assert known.knows_print(Decimal("0.5"), is_own=True)
+    assert not known.knows_print(Decimal("0.6"), is_own=False)

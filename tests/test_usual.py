@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,9 @@ def _listed(value: Any) -> Any:
 
 def test_without_the_extra_the_standard_library_parses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same result, more slowly."""
-    monkeypatch.setattr(usual, "parse_fast", None)
+    assert usual.find_fast_parser() is PARSERS[1]
+    monkeypatch.setitem(sys.modules, "polymarket_ws.fast_shapes", None)
+    monkeypatch.setattr(usual, "parse_fast", usual.find_fast_parser())
 
+    assert usual.parse_fast is None
     assert agrees(json.dumps(CHANGE))

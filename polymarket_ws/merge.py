@@ -13,60 +13,43 @@ while the leader dies within the lag, nobody can say which is which.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from attrs import define, field
 
+from .alignment import (
+    MOST_LAG,
+    Answer,
+    Entry,
+    Mark,
+    Message,
+    Place,
+    best_offsets,
+    changes_after,
+    marks,
+    marks_of,
+    since_answer,
+    split,
+    without,
+)
 from .books import Changes, Snapshot
 from .codec import Decoded
 from .errors import DecodeError
-from .events import (
-    BestBidAsk,
-    Book,
-    LastTradePrice,
-    MarketResolved,
-    NewMarket,
-    PriceChange,
-    Unknown,
-)
+from .events import BestBidAsk, Book, MarketResolved, NewMarket, PriceChange, Unknown
 
-MOST_LAG = 1.0  # seconds between the two connections' receipts of one event
 FROZEN_SECONDS = 1.5  # after which what only the follower received has frozen on the leader
 WINDOW_SECONDS = 3.0  # of the follower: what came while the leader's freeze was not noticed yet
 DELIVERED_SECONDS = WINDOW_SECONDS + 2 * MOST_LAG  # so that the counterpart of each is known
 TWIN_SECONDS = 0.1  # by which the answers for two assets of one subscription may differ
 
-Message = Decoded | DecodeError
 LaneId = tuple[str, str]
-Mark = tuple[int, str | None]
-"""A state of one asset's book: the time of its last change, in ms, and its hash."""
 
 _BOOKS = "books"
 """The lane kind of changes and refreshes, one for each market; the others are of one asset."""
 _BROADCASTS = (NewMarket, MarketResolved)
 _UNSURE = frozenset({"unknown", "flaw", BestBidAsk.event_type})
 """Kinds that may come over one connection alone: where they differ, nothing was missed for sure."""
-
-
-class _Entry(NamedTuple):
-    """One message of one lane."""
-
-    key: object
-    message: Message
-    at: float
-    number: int
-    """Counts what is received, over all lanes and both connections."""
-
-
-class Answer(NamedTuple):
-    """The snapshot with which a connection answered the subscription of one asset."""
-
-    at: float
-    number: int
-    """As of an entry."""
-    market: str
-    mark: Mark
 
 
 class Handover(NamedTuple):
@@ -78,41 +61,12 @@ class Handover(NamedTuple):
     """Assets of which something may have been missed for good."""
 
 
-class _Place(NamedTuple):
-    """What the follower received of a lane, laid beside what was delivered."""
-
-    delivered: list[_Entry]
-    window: list[_Entry]
-    late: list[_Entry]
-    """What only the follower received, of the entries that are compared one by one."""
-    early: list[_Entry]
-    """What was delivered of these, and is still to come over the follower."""
-    offsets: list[int]
-    """Where in `delivered` the window may begin, the likeliest first; none is a contradiction."""
-
-    @property
-    def is_certain(self) -> bool:
-        return len(self.offsets) == 1
-
-    def missed(self) -> list[_Entry]:
-        """What reaches beyond what was delivered."""
-        return [*self.window[max(0, len(self.delivered) - self._offset()) :], *self.late]
-
-    def pending(self) -> list[_Entry]:
-        """What was delivered, and is still to come over the follower."""
-        rest = self.delivered[max(0, self._offset() + len(self.window)) :]
-        return sorted([*rest, *self.early], key=lambda entry: entry.number)
-
-    def _offset(self) -> int:
-        return self.offsets[0] if self.offsets else _last_common(self.delivered, self.window)
-
-
 @define(eq=False)
 class _Lane:
     """One order of events, as it was delivered and as the follower received it."""
 
-    delivered: deque[_Entry] = field(factory=deque)
-    window: deque[_Entry] = field(factory=deque)
+    delivered: deque[Entry] = field(factory=deque)
+    window: deque[Entry] = field(factory=deque)
     swallow: deque[object] = field(factory=deque)
     """Keys that a new leader will bring, and that were delivered already."""
     swallow_until: float = 0.0
@@ -154,7 +108,7 @@ class Merge:
     _wanted: frozenset[str] = frozenset()
     _replayed: deque[Message] = field(factory=deque)
     """What a failover brought to be delivered: it was not delivered before, whatever is equal."""
-    _broadcasts: deque[_Entry] = field(factory=deque)
+    _broadcasts: deque[Entry] = field(factory=deque)
     _heard_at: float = float("-inf")
     _received: int = 0
 
@@ -184,10 +138,10 @@ class Merge:
         elif lane.is_delivered(key, now):
             return False
         self._received += 1
-        entry = _Entry(key, message, now, self._received)
+        entry = Entry(key, message, now, self._received)
         _append(lane.delivered, entry, now - DELIVERED_SECONDS)
         if isinstance(message, Decoded):
-            self._marks.update((a, mark) for a, mark in _marks(message) if a in self._wanted)
+            self._marks.update((a, mark) for a, mark in marks(message) if a in self._wanted)
         return True
 
     def _concerns_us(self, message: Message) -> bool:
@@ -213,7 +167,7 @@ class Merge:
     def keep(self, message: Message, now: float) -> None:
         """Take a message of the follower."""
         self._received += 1
-        entry = _Entry(_key(message), message, now, self._received)
+        entry = Entry(_key(message), message, now, self._received)
         oldest = now - WINDOW_SECONDS
         if _is_broadcast(message):
             _append(self._broadcasts, entry, oldest)
@@ -270,7 +224,7 @@ class Merge:
             now: Monotonic seconds.
             was_frozen: Whether the leader, though open, may have brought nothing for a while.
         """
-        missed: list[_Entry] = list(self._broadcasts)
+        missed: list[Entry] = list(self._broadcasts)
         alive_at = self._heard_at if was_frozen else now - MOST_LAG
         doubtful = {
             a for a in asset_ids if a not in self._answers or self._is_unproved(a, alive_at)
@@ -321,32 +275,32 @@ class Merge:
             return [name] if name in self._markets else []
         return [asset_id for asset_id, market in self._markets.items() if market == name]
 
-    def _align(self, id_: LaneId, lane: _Lane, now: float) -> _Place:
+    def _align(self, id_: LaneId, lane: _Lane, now: float) -> Place:
         """Lay what the follower received of a lane beside what was delivered of it."""
         delivered = [e for e in lane.delivered if e.at >= now - DELIVERED_SECONDS]
         window = [e for e in lane.window if e.at >= max(now - WINDOW_SECONDS, lane.starts_at)]
         young = self._young_answer(id_, now)
         since = (now if young is None else young[1].at) - MOST_LAG
         odd = self._odd_assets(id_, now)
-        delivered, early = _split(delivered, odd)
-        window, late = _split(window, odd)
+        delivered, early = split(delivered, odd)
+        window, late = split(window, odd)
         window, offsets = self._begin(lane, delivered, window, young, now)
-        return _Place(
+        return Place(
             delivered,
             window,
-            _without(late, early),
-            _without(early, late),
-            _best_offsets(delivered, window, offsets, since),
+            without(late, early),
+            without(early, late),
+            best_offsets(delivered, window, offsets, since),
         )
 
     def _begin(
         self,
         lane: _Lane,
-        delivered: list[_Entry],
-        window: list[_Entry],
+        delivered: list[Entry],
+        window: list[Entry],
         young: tuple[str, Answer] | None,
         now: float,
-    ) -> tuple[list[_Entry], Sequence[int]]:
+    ) -> tuple[list[Entry], Sequence[int]]:
         """Where the window begins to count, and where that may be in what was delivered.
 
         Of books snapshots tell: the leader's, when it is newer than what the window has; else the
@@ -357,14 +311,16 @@ class Merge:
             return window, anywhere
         asset_id, mark = lane.base
         if self._answered_at.get(asset_id, 0.0) > now - DELIVERED_SECONDS:
-            known = any(_marks_of(entry).get(asset_id) == mark for entry in window)
-            window = _after(window, asset_id, mark)
+            known = any(marks_of(entry).get(asset_id) == mark for entry in window)
+            window = changes_after(window, asset_id, mark)
             if known:
                 return window, anywhere
         if young is None:
             return window, anywhere
         asset_id, answer = young
-        return _since(window, asset_id, answer), self._offsets(delivered, asset_id, answer.mark)
+        return since_answer(window, asset_id, answer), self._offsets(
+            delivered, asset_id, answer.mark
+        )
 
     def _odd_assets(self, id_: LaneId, now: float) -> set[str]:
         """The assets of a market that a connection subscribed of late, later than their twin.
@@ -389,11 +345,11 @@ class Merge:
         young = [(a, answer) for a, answer in answers if answer.at > now - WINDOW_SECONDS]
         return max(young, key=lambda pair: pair[1].at, default=None)
 
-    def _offsets(self, delivered: list[_Entry], asset_id: str, mark: Mark) -> list[int]:
+    def _offsets(self, delivered: list[Entry], asset_id: str, mark: Mark) -> list[int]:
         """Where in what was delivered a follower that began with this state may go on."""
         states: list[Mark | None] = [None]
         for entry in delivered:
-            states.append(_marks_of(entry).get(asset_id, states[-1]))
+            states.append(marks_of(entry).get(asset_id, states[-1]))
         places = range(1, len(states))
         known = self._marks.get(asset_id)
         if known is not None and mark[0] == known[0] and mark not in states:
@@ -412,12 +368,12 @@ class Merge:
         return lane
 
 
-def _append(entries: deque[_Entry], entry: _Entry, oldest: float) -> None:
+def _append(entries: deque[Entry], entry: Entry, oldest: float) -> None:
     entries.append(entry)
     _drop_older(entries, oldest)
 
 
-def _drop_older(entries: deque[_Entry], oldest: float) -> None:
+def _drop_older(entries: deque[Entry], oldest: float) -> None:
     while entries and entries[0].at < oldest:
         entries.popleft()
 
@@ -430,119 +386,6 @@ def _is_frozen(lane: _Lane, now: float) -> bool:
     return now - WINDOW_SECONDS <= first.at <= now - FROZEN_SECONDS
 
 
-def _best_offsets(
-    delivered: list[_Entry], window: list[_Entry], offsets: Sequence[int], since: float
-) -> list[int]:
-    """Where the window may begin in what was delivered, the likeliest first; empty if nowhere.
-
-    Args:
-        delivered: Of one lane.
-        window: Of the same lane, as the follower received it.
-        offsets: The indices in question.
-        since: Of entries before this the follower will bring nothing any more.
-    """
-    end = len(delivered)
-    if not window:
-        return [i for i in offsets if i == end or delivered[i].at >= since][:1]
-    fitting = [i for i in offsets if i < end and _fits(delivered, window, i)]
-    fitting.sort(key=lambda i: _skew(delivered, window, i))
-    if fitting and (
-        _skew(delivered, window, fitting[0]) <= MOST_LAG
-        or any(_is_identified(entry.message) for entry in window[: end - fitting[0]])
-    ):
-        return fitting
-    return [end] if end in offsets and not _shares(delivered, window) else []
-
-
-def _split(entries: list[_Entry], odd: set[str]) -> tuple[list[_Entry], list[_Entry]]:
-    """The entries in their order, and apart from them the refreshes of these assets."""
-    apart = [entry for entry in entries if _refreshed(entry) in odd] if odd else []
-    return [e for e in entries if _refreshed(e) not in odd] if apart else entries, apart
-
-
-def _without(entries: list[_Entry], others: list[_Entry]) -> list[_Entry]:
-    known = {entry.key for entry in others}
-    return [entry for entry in entries if entry.key not in known]
-
-
-def _overlap(delivered: list[_Entry], window: list[_Entry], offset: int) -> range:
-    """The indices in the window of what both have."""
-    return range(min(len(window), len(delivered) - offset))
-
-
-def _fits(delivered: list[_Entry], window: list[_Entry], offset: int) -> bool:
-    return all(
-        delivered[offset + i].key == window[i].key for i in _overlap(delivered, window, offset)
-    )
-
-
-def _skew(delivered: list[_Entry], window: list[_Entry], offset: int) -> float:
-    """The mean time between the receipts of the entries that both have."""
-    common = _overlap(delivered, window, offset)
-    lags = [abs(delivered[offset + i].at - window[i].at) for i in common]
-    return sum(lags) / len(lags)
-
-
-def _shares(delivered: list[_Entry], window: list[_Entry]) -> bool:
-    """Whether both have an event that is surely the same."""
-    keys = {entry.key for entry in delivered if _is_identified(entry.message)}
-    return any(_is_identified(entry.message) and entry.key in keys for entry in window)
-
-
-def _last_common(delivered: list[_Entry], window: list[_Entry]) -> int:
-    """Where the window begins when its last entry that was delivered stands at that one's place."""
-    last = {entry.key: index for index, entry in enumerate(delivered)}
-    for index in reversed(range(len(window))):
-        place = last.get(window[index].key)
-        if place is not None:
-            return place - index
-    return len(delivered)
-
-
-def _after(window: list[_Entry], asset_id: str, mark: Mark) -> list[_Entry]:
-    """What came after a state of one asset's book."""
-    found = [i for i, entry in enumerate(window) if _marks_of(entry).get(asset_id) == mark]
-    if found:
-        return window[found[-1] + 1 :]
-    return [entry for entry in window if _timestamp_ms(entry.message) > mark[0]]
-
-
-def _since(window: list[_Entry], asset_id: str, answer: Answer) -> list[_Entry]:
-    """What a follower received since its subscription was answered, and what overtook the answer.
-
-    What has the answer's own time may be in it or not: that is seen by what was delivered.
-    """
-    before = [entry for entry in window if entry.number < answer.number]
-    since = window[len(before) :]
-    overtaking = _after(before, asset_id, answer.mark)
-    return overtaking + [e for e in since if _timestamp_ms(e.message) >= answer.mark[0]]
-
-
-def _timestamp_ms(message: Message) -> int:
-    event = message.event if isinstance(message, Decoded) else None
-    return event.timestamp_ms if isinstance(event, (PriceChange, Book)) else 0
-
-
-def _refreshed(entry: _Entry) -> str | None:
-    """The asset whose book it shows."""
-    update = entry.message.update if isinstance(entry.message, Decoded) else None
-    return update.asset_id if isinstance(update, Snapshot) else None
-
-
-def _marks_of(entry: _Entry) -> dict[str, Mark]:
-    return dict(_marks(entry.message)) if isinstance(entry.message, Decoded) else {}
-
-
-def _marks(message: Decoded) -> Iterator[tuple[str, Mark]]:
-    """The states of books that a message leads to."""
-    update = message.update
-    if isinstance(update, Changes):
-        for change in update.changes:
-            yield change.asset_id, (update.timestamp_ms, change.hash)
-    elif isinstance(update, Snapshot):
-        yield update.asset_id, (update.timestamp_ms, update.hash)
-
-
 def _is_answer(message: Message) -> bool:
     """Whether it answers a subscription: it belongs to one connection, and to no lane."""
     update = message.update if isinstance(message, Decoded) else None
@@ -551,18 +394,6 @@ def _is_answer(message: Message) -> bool:
 
 def _is_broadcast(message: Message) -> bool:
     return isinstance(message, Decoded) and isinstance(message.event, _BROADCASTS)
-
-
-def _is_identified(message: Message) -> bool:
-    """Whether no other event is equal to it."""
-    if not isinstance(message, Decoded):
-        return False
-    event = message.event
-    if isinstance(event, PriceChange):
-        return all(change.hash is not None for change in event.price_changes)
-    if isinstance(event, LastTradePrice):
-        return bool(event.transaction_hash)
-    return isinstance(event, Book) and event.hash is not None
 
 
 def _key(message: Message) -> object:

@@ -13,6 +13,7 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polymarket_ws.alignment import MOST_LAG, Message
 from polymarket_ws.books import Change, Changes, Snapshot
 from polymarket_ws.codec import Decoded
 from polymarket_ws.errors import DecodeError
@@ -27,14 +28,7 @@ from polymarket_ws.events import (
     TickSizeChange,
     Unknown,
 )
-from polymarket_ws.merge import (
-    FROZEN_SECONDS,
-    MOST_LAG,
-    WINDOW_SECONDS,
-    Handover,
-    Merge,
-    Message,
-)
+from polymarket_ws.merge import FROZEN_SECONDS, WINDOW_SECONDS, Handover, Merge
 
 ONE, TWO = "1", "2"
 MARKET = "0xm"

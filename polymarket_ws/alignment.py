@@ -1,0 +1,194 @@
+"""How one record of a lane lies on another: what was delivered, and what a follower received.
+
+Pure functions over lists of entries; who keeps these, and why, is told in merge.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .books import Changes, Snapshot
+from .codec import Decoded
+from .errors import DecodeError
+from .events import Book, LastTradePrice, PriceChange
+
+MOST_LAG = 1.0  # seconds between the two connections' receipts of one event
+
+Message = Decoded | DecodeError
+Mark = tuple[int, str | None]
+"""A state of one asset's book: the time of its last change, in ms, and its hash."""
+
+
+class Entry(NamedTuple):
+    """One message of one lane."""
+
+    key: object
+    message: Message
+    at: float
+    number: int
+    """Counts what is received, over all lanes and both connections."""
+
+
+class Answer(NamedTuple):
+    """The snapshot with which a connection answered the subscription of one asset."""
+
+    at: float
+    number: int
+    """As of an entry."""
+    market: str
+    mark: Mark
+
+
+class Place(NamedTuple):
+    """What the follower received of a lane, laid beside what was delivered."""
+
+    delivered: list[Entry]
+    window: list[Entry]
+    late: list[Entry]
+    """What only the follower received, of the entries that are compared one by one."""
+    early: list[Entry]
+    """What was delivered of these, and is still to come over the follower."""
+    offsets: list[int]
+    """Where in `delivered` the window may begin, the likeliest first; none is a contradiction."""
+
+    @property
+    def is_certain(self) -> bool:
+        return len(self.offsets) == 1
+
+    def missed(self) -> list[Entry]:
+        """What reaches beyond what was delivered."""
+        return [*self.window[max(0, len(self.delivered) - self._offset()) :], *self.late]
+
+    def pending(self) -> list[Entry]:
+        """What was delivered, and is still to come over the follower."""
+        rest = self.delivered[max(0, self._offset() + len(self.window)) :]
+        return sorted([*rest, *self.early], key=lambda entry: entry.number)
+
+    def _offset(self) -> int:
+        return self.offsets[0] if self.offsets else _last_common(self.delivered, self.window)
+
+
+def best_offsets(
+    delivered: list[Entry], window: list[Entry], offsets: Sequence[int], since: float
+) -> list[int]:
+    """Where the window may begin in what was delivered, the likeliest first; empty if nowhere.
+
+    Args:
+        delivered: Of one lane.
+        window: Of the same lane, as the follower received it.
+        offsets: The indices in question.
+        since: Of entries before this the follower will bring nothing any more.
+    """
+    end = len(delivered)
+    if not window:
+        return [i for i in offsets if i == end or delivered[i].at >= since][:1]
+    fitting = [i for i in offsets if i < end and _fits(delivered, window, i)]
+    fitting.sort(key=lambda i: _skew(delivered, window, i))
+    if fitting and (
+        _skew(delivered, window, fitting[0]) <= MOST_LAG
+        or any(_is_identified(entry.message) for entry in window[: end - fitting[0]])
+    ):
+        return fitting
+    return [end] if end in offsets and not _shares(delivered, window) else []
+
+
+def split(entries: list[Entry], odd: set[str]) -> tuple[list[Entry], list[Entry]]:
+    """The entries in their order, and apart from them the refreshes of these assets."""
+    apart = [entry for entry in entries if refreshed(entry) in odd] if odd else []
+    return [e for e in entries if refreshed(e) not in odd] if apart else entries, apart
+
+
+def without(entries: list[Entry], others: list[Entry]) -> list[Entry]:
+    known = {entry.key for entry in others}
+    return [entry for entry in entries if entry.key not in known]
+
+
+def _overlap(delivered: list[Entry], window: list[Entry], offset: int) -> range:
+    """The indices in the window of what both have."""
+    return range(min(len(window), len(delivered) - offset))
+
+
+def _fits(delivered: list[Entry], window: list[Entry], offset: int) -> bool:
+    return all(
+        delivered[offset + i].key == window[i].key for i in _overlap(delivered, window, offset)
+    )
+
+
+def _skew(delivered: list[Entry], window: list[Entry], offset: int) -> float:
+    """The mean time between the receipts of the entries that both have."""
+    common = _overlap(delivered, window, offset)
+    lags = [abs(delivered[offset + i].at - window[i].at) for i in common]
+    return sum(lags) / len(lags)
+
+
+def _shares(delivered: list[Entry], window: list[Entry]) -> bool:
+    """Whether both have an event that is surely the same."""
+    keys = {entry.key for entry in delivered if _is_identified(entry.message)}
+    return any(_is_identified(entry.message) and entry.key in keys for entry in window)
+
+
+def _last_common(delivered: list[Entry], window: list[Entry]) -> int:
+    """Where the window begins when its last entry that was delivered stands at that one's place."""
+    last = {entry.key: index for index, entry in enumerate(delivered)}
+    for index in reversed(range(len(window))):
+        place = last.get(window[index].key)
+        if place is not None:
+            return place - index
+    return len(delivered)
+
+
+def changes_after(window: list[Entry], asset_id: str, mark: Mark) -> list[Entry]:
+    """What came after a state of one asset's book."""
+    found = [i for i, entry in enumerate(window) if marks_of(entry).get(asset_id) == mark]
+    if found:
+        return window[found[-1] + 1 :]
+    return [entry for entry in window if _timestamp_ms(entry.message) > mark[0]]
+
+
+def since_answer(window: list[Entry], asset_id: str, answer: Answer) -> list[Entry]:
+    """What a follower received since its subscription was answered, and what overtook the answer.
+
+    What has the answer's own time may be in it or not: that is seen by what was delivered.
+    """
+    before = [entry for entry in window if entry.number < answer.number]
+    since = window[len(before) :]
+    overtaking = changes_after(before, asset_id, answer.mark)
+    return overtaking + [e for e in since if _timestamp_ms(e.message) >= answer.mark[0]]
+
+
+def _timestamp_ms(message: Message) -> int:
+    event = message.event if isinstance(message, Decoded) else None
+    return event.timestamp_ms if isinstance(event, (PriceChange, Book)) else 0
+
+
+def refreshed(entry: Entry) -> str | None:
+    """The asset whose book it shows."""
+    update = entry.message.update if isinstance(entry.message, Decoded) else None
+    return update.asset_id if isinstance(update, Snapshot) else None
+
+
+def marks_of(entry: Entry) -> dict[str, Mark]:
+    return dict(marks(entry.message)) if isinstance(entry.message, Decoded) else {}
+
+
+def marks(message: Decoded) -> Iterator[tuple[str, Mark]]:
+    """The states of books that a message leads to."""
+    update = message.update
+    if isinstance(update, Changes):
+        for change in update.changes:
+            yield change.asset_id, (update.timestamp_ms, change.hash)
+    elif isinstance(update, Snapshot):
+        yield update.asset_id, (update.timestamp_ms, update.hash)
+
+
+def _is_identified(message: Message) -> bool:
+    """Whether no other event is equal to it."""
+    if not isinstance(message, Decoded):
+        return False
+    event = message.event
+    if isinstance(event, PriceChange):
+        return all(change.hash is not None for change in event.price_changes)
+    if isinstance(event, LastTradePrice):
+        return bool(event.transaction_hash)
+    return isinstance(event, Book) and event.hash is not None

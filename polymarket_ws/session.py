@@ -276,7 +276,8 @@ class Session:
         taken = self.channel.take(decoded, now)
         if taken is None:
             return
-        self.tally.events[decoded.event_type] += 1
+        kind = decoded.event_type if event is None else event.event_type
+        self.tally.events[kind] += 1
         is_news, changed, revived, broken = taken
         for core, reason in broken:
             items.append(self._tell_gap(reason, [core], now))

@@ -90,7 +90,7 @@ def _ours(meter: Meter, port: int, work: Workload, event: str, **options: Any) -
             meter.seen = sum(told.events.get(kind, 0) for kind in kinds) - before
             if meter.seen >= meter.count and not told.pending:
                 break
-            threading.Event().wait(0.002)
+            threading.Event().wait(0.02)
         meter.end()
         stats = sub.stats()
     meter.report(

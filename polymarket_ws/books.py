@@ -687,6 +687,12 @@ class Books:
             core.question()
         return suspects
 
+    def doubt_again(self, now: float) -> None:
+        """Evidence that was asked for will not come: let every mismatch become a suspicion anew."""
+        for core in self._cores.values():
+            if core.is_doubted:
+                self._watch(core, now)
+
     def _collect_suspects(self, now: float) -> None:
         for core in self._doubts.take_due(now):
             if core.awaits_answer:  # what is on its way will settle it

@@ -82,7 +82,10 @@ class Lookout:
 
     def turn(self, now: float) -> None:
         """Do what is due: begin a probe, go on with it, judge its answers."""
-        if self._connection is not self._succession.leader or not self._connection.is_open:
+        if self._connection is not self._succession.leader:
+            self.close()
+            self._channel.books.doubt_again(now)
+        elif not self._connection.is_open:
             self.close()
         self._connection = self._succession.leader
         if not self._connection.is_open:

@@ -133,9 +133,6 @@ class Succession:
         """Change places; the former leader is a follower from here on, of nothing so far."""
         handover = self._merge.promote(self._live(), now, was_frozen=self._has_frozen)
         self._has_frozen = False
-        # What was about to be looked into is settled by a fresh snapshot.
-        doubted = {a for a, core in self._wanted.cores.items() if core.is_doubted}
-        handover = handover._replace(doubtful=sorted(doubted.union(handover.doubtful)))
         former, self.leader, self._follower = self.leader, follower, self.leader
         former.lead(self._following, Incidents())
         follower.lead(self._channel, self.incidents)

@@ -1081,6 +1081,19 @@ def test_equal_evidence_acquits_a_book(verify: str) -> None:
     assert (NEVER, []) == (books.deadline, books.suspects(99))
 
 
+def test_a_mismatch_whose_evidence_will_not_come_is_doubted_again() -> None:
+    """Another connection leads now: what was asked for beside the former one is void."""
+    books, book, _, core = lasting_mismatch()
+    assert [core] == books.suspects(99)
+    core.release()
+    assert [] == books.suspects(200)
+
+    books.doubt_again(200)
+
+    assert "mismatch" == book.integrity
+    assert [core] == books.suspects(202)
+
+
 def test_a_book_that_is_acquitted_again_and_again_is_asked_about_ever_less_often() -> None:
     """A recipe that is wrong now and then causes no storm of probes; an answer begins anew."""
     books, [_] = make_books(YES, verify="top")

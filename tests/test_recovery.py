@@ -275,11 +275,15 @@ def test_a_fatal_user_channel_ends_the_market_channel_too() -> None:
     with FakeServer() as server:
         server.add_book(make_book("1"))
         server.faults.bad_credentials(times=100)
-        sub = Subscriber(["1"], credentials=KEYS, options=server.options(**QUICK))
+        options = server.options(**QUICK)
+        sub = Subscriber(["1"], credentials=KEYS, markets=[], options=options)
         disconnects = Recorder()
         sub.on_disconnect(disconnects)
-        with sub, pytest.raises(AuthenticationError):
-            sub.wait(timeout=DEADLINE)
+        with sub:
+            sub.wait_ready(timeout=DEADLINE)
+            sub.subscribe(markets=["0x1"])  # now the user channel is opened, and refused
+            with pytest.raises(AuthenticationError):
+                sub.wait(timeout=DEADLINE)
 
         told = disconnects.wait_for_reason("failed")
         assert ("market", False) == (told.channel, told.will_retry)

@@ -163,6 +163,8 @@ class ServerLoop:
         wanted = [self.tick(time.monotonic())]
         for link in self.links:
             link.flush(time.monotonic())
+        self._forget_closed()  # a peer that is gone may be noticed while writing
+        for link in self.links:
             self._watch(link)
             wanted.append(link.wake_at)
         return min((at for at in wanted if at is not None), default=None)

@@ -778,8 +778,8 @@ def test_refused_credentials_show_as_an_early_end(
     [
         ([], 60.0, Ending()),
         ([text_frame("NO NEW ASSETS")], 60.0, Ending()),
-        ([text_frame("PONG")], 0.9, Ending(useful=True)),
-        ([text_frame("[]")], 1.0, Ending(useful=True, lasting=True)),
+        ([text_frame("PONG")], 0.4, Ending(useful=True)),
+        ([text_frame("[]")], 0.5, Ending(useful=True, lasting=True)),
     ],
 )
 def test_a_connection_was_useful_when_it_brought_data_or_pong(

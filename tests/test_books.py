@@ -1092,6 +1092,9 @@ def test_a_mismatch_whose_evidence_will_not_come_is_doubted_again() -> None:
 
     assert "mismatch" == book.integrity
     assert [core] == books.suspects(202)
+    sound, _ = make_books(YES)
+    sound.doubt_again(200)
+    assert NEVER == sound.deadline
 
 
 def test_a_book_that_is_acquitted_again_and_again_is_asked_about_ever_less_often() -> None:

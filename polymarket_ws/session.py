@@ -189,23 +189,23 @@ class Session:
         self.channel, self.incidents = channel, incidents
 
     def take_over(self, handover: Handover, now: float) -> list[Item]:
-        """Deliver what the former leader did not, and ask for what may have been missed for good.
+        """Ask for what may have been missed for good, then deliver what the former leader did not.
 
+        The Gap comes first: what was missed for good was before all that this connection received.
         What is not live is asked for, too, but for what this connection will answer anyway.
         """
-        items: list[Item] = []
+        dark = sorted(a for a, core in self._wanted.cores.items() if not core.valid)
+        self.channel.await_answers(a for a in dark if a in self._unanswered)
+        again = [a for a in dark if a not in self._unanswered]
+        items = self.renew(handover.doubtful, "disconnect", now)
+        if again:
+            self.outbox.extend(self.channel.renewal_texts(again))
+            self._await_answers(again, now)
         for message in handover.missed:
             if isinstance(message, DecodeError):
                 self._take_flaw(message, now, items)
             else:
                 self._take(message, now, items)
-        items += self.renew(handover.doubtful, "disconnect", now)
-        dark = sorted(a for a, core in self._wanted.cores.items() if not core.valid)
-        self.channel.await_answers(a for a in dark if a in self._unanswered)
-        again = [a for a in dark if a not in self._unanswered]
-        if again:
-            self.outbox.extend(self.channel.renewal_texts(again))
-            self._await_answers(again, now)
         return items
 
     def ending(self, error: ConnectionLost | ProtocolError, now: float) -> Ending:

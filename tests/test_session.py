@@ -849,3 +849,20 @@ def test_a_new_leader_says_what_may_have_been_missed() -> None:
     assert ("live", "disconnect") == tuple(
         core.published.stale_reason or "live" for core in standby.wanted.cores.values()
     )
+
+
+def test_a_missed_refresh_follows_the_gap_of_its_book() -> None:
+    """It heals the doubtful book; what was missed for good is one Gap, not a refresh_mismatch."""
+    standby = Standby()
+    for core in standby.wanted.cores.values():
+        [snapshot] = decode(book_text(core.asset_id), "market", 0)
+        assert isinstance(snapshot, Decoded)
+        standby.leading.take(snapshot, OPENED_AT)
+        standby.receive(text_frame(book_text(core.asset_id)))
+    [refresh] = decode(book_text("2", "0.3", timestamp=2, answers=False), "market", 0)
+
+    told = standby.take_over(refresh, doubtful=["2"])
+
+    assert ["disconnect"] == [item.reason for item in told if isinstance(item, Gap)]
+    assert [Gap, Book, Resync] == [type(item) for item in told if not isinstance(item, BookCore)]
+    assert standby.wanted.cores["2"].valid

@@ -100,11 +100,15 @@ class _Side:
 
     __slots__ = ("_hashed", "_odd", "prices", "sizes")
 
-    def __init__(self, levels: Iterable[tuple[str, str]] = ()) -> None:
-        self.sizes = {price_of(p): s for p, s in levels if not _is_zero(s)}
-        self.prices = sorted(self.sizes)
-        odd = {price_of(p): p for p, _ in levels if not _is_usual(price_of(p), p)}
+    def __init__(self, levels: Sequence[tuple[str, str]] = ()) -> None:
+        texts, sizes = zip(*levels, strict=True) if levels else ((), ())
+        numbers = list(map(price_of, texts))
+        self.sizes = dict(zip(numbers, sizes, strict=True))
+        odd = {n: t for n, t in zip(numbers, texts, strict=True) if not _is_usual(n, t)}
         self._odd: dict[Decimal, str] | None = odd or None
+        for number in [n for n, size in self.sizes.items() if _is_zero(size)]:
+            del self.sizes[number]
+        self.prices = sorted(self.sizes)
         # Of each level its part of the hashed text, from the second hash on.
         self._hashed: dict[Decimal, str] | None = None
 
@@ -140,7 +144,8 @@ class _Side:
         return _texts[number], self.sizes[number]
 
     def best(self, index: int) -> tuple[str, str] | None:
-        return self.level(self.prices[index]) if self.prices else None
+        prices = self.prices
+        return self.level(prices[index]) if prices else None
 
     def ascending_texts(self, *, keep: bool) -> list[str]:
         """Of each level its part of the hashed text, lowest price first.
@@ -156,14 +161,30 @@ class _Side:
 
     def repeats(self, other: _Side) -> bool:
         """Whether it is the other one to the letter."""
-        return self.sizes == other.sizes and self._odd == other._odd
+        return self is other or (self.sizes == other.sizes and self._odd == other._odd)
+
+    def shows(self, levels: Sequence[tuple[str, str]]) -> bool:
+        """Whether its levels, ascending by price, are these to the letter; False also if unsure."""
+        if not levels or self._odd is not None or len(levels) != len(self.prices):
+            return not levels and not self.prices
+        texts, sizes = zip(*levels, strict=True)
+        numbers = self.prices
+        return (
+            tuple(map(known_prices.get, texts)) == tuple(numbers)
+            and tuple(map(self.sizes.get, numbers)) == sizes
+            and tuple(map(_texts.get, numbers)) == texts
+        )
 
     def equals(self, other: _Side) -> bool:
         """By value: the same size may be written in several ways."""
         ours, theirs = self.sizes, other.sizes
-        return ours == theirs or (
-            ours.keys() == theirs.keys()
-            and all(Decimal(ours[p]) == Decimal(theirs[p]) for p in ours)
+        return (
+            ours is theirs
+            or ours == theirs
+            or (
+                ours.keys() == theirs.keys()
+                and all(Decimal(ours[p]) == Decimal(theirs[p]) for p in ours)
+            )
         )
 
 
@@ -266,6 +287,13 @@ class BookCore:
         """Evidence was asked for: until it comes, changes are held too."""
         self.await_snapshot()
         self._questioned = True
+
+    def sides_of(self, snapshot: Snapshot) -> _Sides:
+        """A snapshot's levels: its own where they are the same, as in most refreshes."""
+        bids, asks = self._sides
+        if bids.shows(snapshot.bids) and asks.shows(snapshot.asks[::-1]):
+            return self._sides
+        return _Sides.of(snapshot)
 
     def replace(
         self, snapshot: Snapshot, sides: _Sides | None = None, verdict: str = "unverified"
@@ -406,13 +434,16 @@ class BookCore:
         bids, asks = self._sides
         touch = self.proof.touched.append
         with self.lock:
-            for change in changes:
-                price = change.price
-                (bids if change.side == "BUY" else asks).set(price, change.size)
+            bid, ask = self.published.bid, self.published.ask
+            for _, price, size, side, _, _, _ in changes:
+                if side == "BUY":
+                    bids.set(price, size)
+                    bid = bids.best(-1)
+                else:
+                    asks.set(price, size)
+                    ask = asks.best(0)
                 touch(price)
-            *_, self._hash, best_bid, best_ask = changes[-1]
-            bid = bids.level(bids.prices[-1]) if bids.prices else None
-            ask = asks.level(asks.prices[0]) if asks.prices else None
+            _, _, _, _, self._hash, best_bid, best_ask = changes[-1]
             if verify_top:
                 # Mostly the texts are equal: two calls saved.
                 is_bid_right = bid and bid[0] == best_bid
@@ -422,7 +453,8 @@ class BookCore:
                     and (is_ask_right or _same_price(ask, best_ask, "1"))
                 )
             integrity = "mismatch" if self.top_differs else self._verdict
-            self.published = _Published(bid, ask, timestamp_ms, self._final_reason, integrity)
+            shown = bid, ask, timestamp_ms, self._final_reason, integrity
+            self.published = tuple.__new__(_Published, shown)  # its own call would cost twice that
         return True
 
     def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:
@@ -549,7 +581,7 @@ class Books:
         if core is None:
             return []
         changed = self._settle_market(snapshot.market, now)
-        sides = _Sides.of(snapshot)
+        sides = core.sides_of(snapshot)
         if self.verify != "off" and core.contradicts(snapshot, sides):
             self.refresh_mismatches += 1
             self._proofs.append((core, "refresh_mismatch"))
@@ -617,23 +649,16 @@ class Books:
 
     def apply(self, changes: Changes, now: float) -> list[BookCore]:
         """Apply the changes of our own assets, each asset's at once; returns those that changed."""
-        by_core: dict[BookCore, list[Change]] = {}
-        cores = self._cores
-        for change in changes.changes:
-            core = cores.get(change.asset_id)
-            if core is None:
-                continue
-            if core in by_core:
-                by_core[core].append(change)
-            else:
-                by_core[core] = [change]
-        timestamp_ms = changes.timestamp_ms
-        return [
-            core for core, own in by_core.items() if self._apply_one(core, timestamp_ms, own, now)
-        ]
+        cores, timestamp_ms = self._cores, changes.timestamp_ms
+        changed: list[BookCore] = []
+        for own in _by_asset(changes.changes):
+            core = cores.get(own[0].asset_id)
+            if core is not None and self._apply_one(core, timestamp_ms, own, now):
+                changed.append(core)
+        return changed
 
     def _apply_one(
-        self, core: BookCore, timestamp_ms: int, changes: list[Change], now: float
+        self, core: BookCore, timestamp_ms: int, changes: Sequence[Change], now: float
     ) -> bool:
         core.received_at = now
         if core.is_awaited:
@@ -644,9 +669,9 @@ class Books:
         if not core.apply(timestamp_ms, changes, self.verify != "off"):
             self.late_changes += len(changes)
             return False
-        if core.top_differs and not differed:
-            self._tell_mismatch(core, changes[-1])
-        if core.published.integrity != before.integrity:
+        if core.top_differs != differed:
+            if core.top_differs:
+                self._tell_mismatch(core, changes[-1])
             self._watch(core, now)
         if self.verify == "hash" and core not in self._checks:
             self._put_check(core, now)
@@ -832,6 +857,16 @@ class Books:
         for core in stale:
             self._forget(core)
         return stale
+
+
+def _by_asset(changes: Sequence[Change]) -> Iterable[Sequence[Change]]:
+    """Each asset's in their order. Mostly there is one of each of a market's two tokens."""
+    if len(changes) == 2 and changes[0].asset_id != changes[1].asset_id:
+        return (changes[0],), (changes[1],)
+    by_asset: dict[str, list[Change]] = {}
+    for change in changes:
+        by_asset.setdefault(change.asset_id, []).append(change)
+    return by_asset.values()
 
 
 def _claim(snapshot: Snapshot, sides: _Sides) -> Claim:

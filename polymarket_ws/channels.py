@@ -141,11 +141,11 @@ class MarketChannel:
             return None
         event, update = decoded
         changed: list[BookCore] = []
-        if isinstance(update, Changes):
-            changed = self.books.apply(update, now)
-        elif isinstance(update, Snapshot):
+        if update.__class__ is Changes:  # most of a stream: by one call less than Taken()
+            return tuple.__new__(Taken, (True, self.books.apply(update, now), (), ()))
+        if isinstance(update, Snapshot):
             return self._take_snapshot(update, now)
-        elif isinstance(event, LastTradePrice):
+        if isinstance(event, LastTradePrice):
             changed = self.books.set_last_trade_price(
                 event.market, event.asset_id, event.price, now
             )

@@ -114,7 +114,7 @@ class Dispatcher:
         if self._abandoned:
             items = [item for item in items if type(item) in LIFECYCLE]
         self._streams.put(items)
-        heard = [item for item in items if self._is_heard(item)]
+        heard = self._heard(items)
         if not heard:
             return
         try:
@@ -153,6 +153,18 @@ class Dispatcher:
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def _heard(self, items: Sequence[Item]) -> list[Item]:
+        """What somebody listens for: asked once for each kind, since a read brings many of few."""
+        answers: dict[type[Item], bool] = {}
+        heard: list[Item] = []
+        for item in items:
+            kind = item.__class__
+            if kind not in answers:
+                answers[kind] = self._is_heard(item)
+            if answers[kind]:
+                heard.append(item)
+        return heard
 
     def _is_heard(self, item: Item) -> bool:
         if isinstance(item, BookCore):

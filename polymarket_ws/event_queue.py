@@ -10,9 +10,12 @@ from attrs import define, field
 
 from .books import BookCore
 from .errors import PolymarketWsError, QueueOverflow
-from .events import OWN, Connected, Disconnected, Event, Gap, Resync, assets_of
+from .events import EVENTS, OWN, Connected, Disconnected, Event, Gap, Resync, assets_of
 
 _Told = (Connected, Disconnected, Gap, Resync)
+
+_MARKET_DATA = frozenset(EVENTS.values()) - OWN - {*_Told}
+"""The kinds that may be dropped, and are most of a stream."""
 
 Item = Event | BookCore | PolymarketWsError
 """An event, a book that changed, or an error to tell."""
@@ -101,7 +104,11 @@ class EventQueue:
         """
         with self._lock:
             for item in items:
-                self._append(item)
+                self._numbered += 1
+                if item.__class__ in _MARKET_DATA:
+                    self._market_data.append((self._numbered, item))
+                else:
+                    self._append(item)
             surplus = max(0, len(self._market_data) - self.limit)
             for _ in range(surplus):
                 self._drop(*self._market_data.popleft())
@@ -122,6 +129,9 @@ class EventQueue:
     def pop_some(self, count: int) -> list[Item]:
         """The oldest items, at most so many; they are within no bound any more."""
         with self._lock:
+            queue = self._market_data
+            if not self._kept and self._overflow is None and self._resync is None:
+                return [queue.popleft()[1] for _ in range(min(count, len(queue)))]
             items: list[Item] = []
             # A book's marker comes alone: what changes until its turn is the same call.
             while len(items) < count and not (items and self._marked and self._is_next_a_book()):
@@ -170,7 +180,6 @@ class EventQueue:
         return min(self._kept, self._market_data, key=lambda queue: queue[0][0])
 
     def _append(self, item: Item) -> None:
-        self._numbered += 1
         if isinstance(item, BookCore):
             if item in self._marked:
                 return

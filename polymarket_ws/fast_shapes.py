@@ -6,15 +6,22 @@ It reads 700 bytes into the fields of a price_change in 0.7 us, the standard lib
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import msgspec
 from msgspec.structs import astuple
 
-from .shapes import BookFields, ChangeFields, Fields, PrintFields
+from .books import Change, Changes, Snapshot
+from .shapes import Print, Shape, time_ms
+
+# What a named tuple's own constructor does after a Python call: it takes a tuple of the fields.
+_new = tuple.__new__
+_change = partial(_new, Change)
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    # The fields of Change, in its order.
     asset_id: str
     price: str
     size: str
@@ -29,19 +36,20 @@ class _Level(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     size: str
 
 
-class _Shape(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="event_type"):
+class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="event_type"):
     market: str
     timestamp: str
 
 
-class _Changes(_Shape, tag="price_change", forbid_unknown_fields=True, gc=False):
+class _Changes(_Message, tag="price_change", forbid_unknown_fields=True, gc=False):
     price_changes: list[_Entry]
 
-    def fields(self) -> ChangeFields:
-        return ChangeFields(self.market, self.timestamp, list(map(astuple, self.price_changes)))
+    def shape(self) -> Changes:
+        changes = list(map(_change, map(astuple, self.price_changes)))
+        return _new(Changes, (self.market, time_ms(self.timestamp), changes))
 
 
-class _Book(_Shape, tag="book", forbid_unknown_fields=True, gc=False):
+class _Book(_Message, tag="book", forbid_unknown_fields=True, gc=False):
     asset_id: str
     hash: str
     bids: list[_Level]
@@ -49,21 +57,21 @@ class _Book(_Shape, tag="book", forbid_unknown_fields=True, gc=False):
     tick_size: str | msgspec.UnsetType = msgspec.UNSET
     last_trade_price: str | msgspec.UnsetType = msgspec.UNSET
 
-    def fields(self) -> BookFields:
+    def shape(self) -> Snapshot:
         tick_size, last_trade_price = self.tick_size, self.last_trade_price
-        return BookFields(
+        return Snapshot(
             self.market,
             self.asset_id,
-            self.timestamp,
-            self.hash,
+            time_ms(self.timestamp),
+            self.hash or None,
             list(map(astuple, self.bids)),
             list(map(astuple, self.asks)),
             None if tick_size is msgspec.UNSET else tick_size,
-            None if last_trade_price is msgspec.UNSET else last_trade_price,
+            None if last_trade_price is msgspec.UNSET else last_trade_price or None,
         )
 
 
-class _Print(_Shape, tag="last_trade_price", forbid_unknown_fields=True, gc=False):
+class _Print(_Message, tag="last_trade_price", forbid_unknown_fields=True, gc=False):
     asset_id: str
     price: str
     size: str
@@ -71,14 +79,14 @@ class _Print(_Shape, tag="last_trade_price", forbid_unknown_fields=True, gc=Fals
     fee_rate_bps: str
     transaction_hash: str
 
-    def fields(self) -> PrintFields:
-        return PrintFields(
+    def shape(self) -> Print:
+        return Print(
             self.market,
             self.asset_id,
             self.price,
             self.size,
             self.side,
-            self.timestamp,
+            time_ms(self.timestamp),
             self.fee_rate_bps,
             self.transaction_hash,
         )
@@ -88,12 +96,12 @@ _One = _Changes | _Book | _Print
 _decode = msgspec.json.Decoder(_One | list[_One]).decode
 
 
-def parse(text: str) -> list[Fields] | None:
-    """The fields of all elements, if each has a usual shape: these keys alone, strings alone."""
+def parse(text: str) -> list[Shape] | None:
+    """What all elements are, if each has a usual shape: these keys alone, strings alone."""
     try:
         found = _decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
     if found.__class__ is list:
-        return [shape.fields() for shape in found]
-    return [found.fields()]
+        return [message.shape() for message in found]
+    return [found.shape()]

@@ -135,8 +135,8 @@ class Run:
         do.
         """
         if isinstance(event, PriceChange):  # first, since it is most of a stream
-            wanted = self.subscriptions.asset_ids
-            return any(change.asset_id in wanted for change in event.price_changes)
+            named = [change.asset_id for change in event.price_changes]
+            return not self.subscriptions.asset_ids.isdisjoint(named)
         if isinstance(event, (Order, Trade)):
             markets = self.subscriptions.markets
             return markets is None or event.market.lower() in markets

@@ -34,7 +34,7 @@ RENEWAL_SECONDS = (
 _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
 
-_DATA_BEGINS = ("{", "[")
+_DATA_BEGINS = frozenset("{[")
 
 Outgoing = str | Pong | Close
 
@@ -131,7 +131,12 @@ class Session:
         heard = self.hears()
         for message in self._parser.receive(data):
             if isinstance(message, str):
-                self._receive_text(message, now, received_at_ns, heard, items)
+                self.messages += 1
+                self.tally.messages += 1
+                if self._debug:
+                    logger.debug("%s: < %s", self.name, redact(message))
+                if message[:1] in _DATA_BEGINS or not self._is_no_data(message, now):
+                    self._receive_data(message, now, received_at_ns, heard, items)
             elif isinstance(message, Ping):
                 self.outbox.append(Pong(message.payload))
             elif isinstance(message, Close):
@@ -140,7 +145,8 @@ class Session:
                 self.close(message.code)
                 self.ended = ProtocolError(message.code, message.detail)
             elif isinstance(message, bytes):
-                self._count_message()
+                self.messages += 1
+                self.tally.messages += 1
                 self._take_flaw(DecodeError("$", "a binary message"), now, items)
         return items
 
@@ -224,24 +230,15 @@ class Session:
             and seconds < AUTHENTICATION_SECONDS,
         )
 
-    def _receive_text(
-        self, text: str, now: float, received_at_ns: int, heard: Container[str], items: list[Item]
-    ) -> None:
-        self._count_message()
-        if self._debug:
-            logger.debug("%s: < %s", self.name, redact(text))
-        if text.startswith(_DATA_BEGINS):
-            self._receive_data(text, now, received_at_ns, heard, items)
-        elif text == PONG:
+    def _is_no_data(self, text: str, now: float) -> bool:
+        """Take a PONG or a notice; False for any other text."""
+        if text == PONG:
             self._receive_pong(now)
         elif text.strip() in NOTICES:
             self._receive_notice(text.strip())
         else:
-            self._receive_data(text, now, received_at_ns, heard, items)
-
-    def _count_message(self) -> None:
-        self.messages += 1
-        self.tally.messages += 1
+            return False
+        return True
 
     def _receive_pong(self, now: float) -> None:
         self.useful = True
@@ -266,28 +263,27 @@ class Session:
         for decoded in decode(text, self.channel.name, received_at_ns, needed):
             if isinstance(decoded, DecodeError):
                 self._take_flaw(decoded, now, items)
-                continue
-            self._take(decoded, now, items)
+            else:
+                self._take(decoded, now, items)
 
     def _take(self, decoded: Decoded, now: float, items: list[Item]) -> None:
         event, update = decoded
-        if isinstance(update, Snapshot):
+        if update.__class__ is Snapshot:
             self._unanswered.pop(update.asset_id, None)
         taken = self.channel.take(decoded, now)
         if taken is None:
             return
-        kind = decoded.event_type if event is None else event.event_type
-        self.tally.events[kind] += 1
+        self.tally.events[decoded.event_type if event is None else event.event_type] += 1
         is_news, changed, revived, broken = taken
         for core, reason in broken:
             items.append(self._tell_gap(reason, [core], now))
-        items.extend(changed)
+        items += changed
         if is_news and event is not None:
             items.append(event)
         for core, _ in broken:
-            items.extend(self.incidents.heal([core.asset_id], now))
+            items += self.incidents.heal([core.asset_id], now)
         if revived:
-            items.extend(self.incidents.heal(revived, now))
+            items += self.incidents.heal(revived, now)
 
     def _take_flaw(self, error: DecodeError, now: float, items: list[Item]) -> None:
         stale = self.channel.take_flaw(error, now)

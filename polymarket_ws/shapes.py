@@ -1,46 +1,19 @@
-"""The fields of the hottest messages, as two parsers hand them over: the wire's strings alone."""
+"""What two parsers make of the hottest messages in their usual shape: strings, not checked yet.
+
+A price_change and a book become what the books take; nothing in them is checked but their time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
+from .books import Changes, Snapshot
+from .wire_values import FIRST_MS
 
-class Entry(NamedTuple):
-    """One of price_changes."""
-
-    asset_id: str
-    price: str
-    size: str
-    side: str
-    hash: str
-    best_bid: str
-    best_ask: str
+_MS_CHARS = 13  # of the times from 2001 to 2286
 
 
-class ChangeFields(NamedTuple):
-    """A price_change."""
-
-    market: str
-    timestamp: str
-    price_changes: Sequence[tuple[str, str, str, str, str, str, str]]
-    """Of each entry the fields of Entry."""
-
-
-class BookFields(NamedTuple):
-    """A book; levels as on the wire, worst first."""
-
-    market: str
-    asset_id: str
-    timestamp: str
-    hash: str
-    bids: Sequence[tuple[str, str]]
-    asks: Sequence[tuple[str, str]]
-    tick_size: str | None
-    last_trade_price: str | None
-
-
-class PrintFields(NamedTuple):
+class Print(NamedTuple):
     """A last_trade_price."""
 
     market: str
@@ -48,9 +21,15 @@ class PrintFields(NamedTuple):
     price: str
     size: str
     side: str
-    timestamp: str
+    timestamp_ms: int
     fee_rate_bps: str
     transaction_hash: str
 
 
-Fields = ChangeFields | BookFields | PrintFields
+Shape = Changes | Snapshot | Print
+
+
+def time_ms(text: str) -> int:
+    """0 for a time that is not written in 13 digits."""
+    ms = int(text) if len(text) == _MS_CHARS and text.isdecimal() else 0
+    return ms if ms >= FIRST_MS else 0

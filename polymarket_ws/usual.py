@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from functools import partial
 from operator import gt, itemgetter, lt
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 from .books import Change, Changes, Snapshot, known_prices, price_of
-from .events import Book, Event, LastTradePrice, Level, LevelChange, PriceChange, Side
+from .drafts import make_last_trade_price, make_level_change, make_price_change
+from .events import Book, Event, Level, LevelChange, PriceChange, Side
 from .json_text import NUMBER_CHARS
-from .shapes import BookFields, ChangeFields, Entry, Fields, PrintFields
-from .wire_values import FIRST_MS
+from .shapes import Print, Shape, time_ms
 
 
-def find_fast_parser() -> Callable[[str], list[Fields] | None] | None:
+def find_fast_parser() -> Callable[[str], list[Shape] | None] | None:
     """msgspec's; None when the extra [fast] is not installed."""
     try:
         from .fast_shapes import parse
@@ -37,11 +38,19 @@ def _refuse(constant: str) -> NoReturn:
 
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 _JSON = json.JSONDecoder(parse_constant=_refuse)  # any number makes a shape unusual
-_ENTRY = itemgetter(*Entry._fields)
+_CHANGE = itemgetter(*Change._fields)
 _LEVEL = itemgetter("price", "size")
-_PRINT = itemgetter(*PrintFields._fields)
-_BOOK = itemgetter(*BookFields._fields[:4])
-_MS_CHARS = 13  # of the times from 2001 to 2286
+_PRINT = itemgetter(
+    "market",
+    "asset_id",
+    "price",
+    "size",
+    "side",
+    "timestamp",
+    "fee_rate_bps",
+    "transaction_hash",
+)
+_BOOK = itemgetter("market", "asset_id", "timestamp", "hash")
 
 
 class Decoded(NamedTuple):
@@ -77,8 +86,8 @@ def read_usual(
     if found is None:
         return None
     decoded: list[Decoded] = []
-    for fields in found:
-        one = _BUILDERS[fields.__class__](fields, received_at_ns, heard)
+    for shape in found:
+        one = _BUILDERS[shape.__class__](shape, received_at_ns, heard)
         if one is None:
             return None
         decoded.append(one)
@@ -88,8 +97,8 @@ def read_usual(
 # The standard library's parser.
 
 
-def parse_plain(text: str) -> list[Fields] | None:
-    """The fields of all elements, if each has a usual shape: these keys alone, strings alone."""
+def parse_plain(text: str) -> list[Shape] | None:
+    """What all elements are, if each has a usual shape: these keys alone, strings alone."""
     try:
         document, end = _JSON.raw_decode(text)
         if end < len(text) and text[end:].strip(" \t\r\n"):
@@ -100,16 +109,17 @@ def parse_plain(text: str) -> list[Fields] | None:
         return None
 
 
-def _parse_changes(element: dict[str, Any]) -> ChangeFields:
-    entries = [Entry(*_ENTRY(entry)) for entry in element["price_changes"] if len(entry) == 7]
-    if len(element) != 4 or len(entries) != len(element["price_changes"]):
+def _parse_changes(element: dict[str, Any]) -> Changes:
+    changes = [Change(*_CHANGE(entry)) for entry in element["price_changes"] if len(entry) == 7]
+    if len(element) != 4 or len(changes) != len(element["price_changes"]):
         raise KeyError
-    for entry in entries:
-        "".join(entry)  # a TypeError for all that is no string
-    return ChangeFields(_text(element["market"]), _text(element["timestamp"]), entries)
+    for change in changes:
+        "".join(change)  # type: ignore[arg-type]  # a TypeError for all that is no string
+        _SIDES[change.side]
+    return Changes(_text(element["market"]), time_ms(_text(element["timestamp"])), changes)
 
 
-def _parse_book(element: dict[str, Any]) -> BookFields:
+def _parse_book(element: dict[str, Any]) -> Snapshot:
     tick_size, last_trade_price = element.get("tick_size"), element.get("last_trade_price")
     if len(element) != 7 + (tick_size is not None) + (last_trade_price is not None):
         raise KeyError
@@ -119,7 +129,16 @@ def _parse_book(element: dict[str, Any]) -> BookFields:
     market, asset_id, timestamp, hash = _BOOK(element)
     "".join((market, asset_id, timestamp, hash))
     bids, asks = _parse_levels(element["bids"]), _parse_levels(element["asks"])
-    return BookFields(market, asset_id, timestamp, hash, bids, asks, tick_size, last_trade_price)
+    return Snapshot(
+        market,
+        asset_id,
+        time_ms(timestamp),
+        hash or None,
+        bids,
+        asks,
+        tick_size,
+        last_trade_price or None,
+    )
 
 
 def _parse_levels(levels: Any) -> list[tuple[str, str]]:
@@ -132,12 +151,14 @@ def _parse_levels(levels: Any) -> list[tuple[str, str]]:
     return texts
 
 
-def _parse_print(element: dict[str, Any]) -> PrintFields:
-    fields = PrintFields(*_PRINT(element))
-    if len(element) != len(fields) + 1:
+def _parse_print(element: dict[str, Any]) -> Print:
+    texts = _PRINT(element)
+    if len(element) != len(texts) + 1:
         raise KeyError
-    "".join(fields)
-    return fields
+    "".join(texts)
+    market, asset_id, price, size, side, timestamp, *rest = texts
+    _SIDES[side]
+    return Print(market, asset_id, price, size, side, time_ms(timestamp), *rest)
 
 
 def _text(value: Any) -> str:
@@ -146,156 +167,152 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-_PARSERS: dict[str, Callable[[dict[str, Any]], Fields]] = {
+_PARSERS: dict[str, Callable[[dict[str, Any]], Shape]] = {
     "price_change": _parse_changes,
     "book": _parse_book,
     "last_trade_price": _parse_print,
 }
 
 
-# From fields to events. The numbers are checked here, whoever parsed.
+# From shapes to events. The numbers are checked here, whoever parsed.
 
 
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal() and len(text) <= NUMBER_CHARS
 
 
-def _time_ms(text: str) -> int:
-    """0 for a time that is not written in 13 digits."""
-    ms = int(text) if len(text) == _MS_CHARS and text.isdecimal() else 0
-    return ms if ms >= FIRST_MS else 0
+def _is_price(text: str | None) -> bool:
+    """Whether it is a number; then it is interned, if there is room."""
+    if text is None or not _is_number(text):
+        return False
+    price_of(text)
+    return True
 
 
 def _build_changes(
-    fields: ChangeFields, received_at_ns: int, heard: Container[str] | None
+    shape: Changes, received_at_ns: int, heard: Container[str] | None
 ) -> Decoded | None:
-    market, timestamp, entries = fields
-    timestamp_ms = _time_ms(timestamp)
-    if not timestamp_ms or not entries:
+    market, timestamp_ms, changes = shape
+    if not timestamp_ms or not changes:
         return None
-    is_heard = heard is None or PriceChange.event_type in heard
-    levels: list[LevelChange] = []
-    for asset_id, price, size, side, hash, best_bid, best_ask in entries:
+    known = known_prices
+    for _, price, size, _, hash, best_bid, best_ask in changes:
         if not (
             hash
-            and side in _SIDES
-            and _is_number(size)
-            and (price in known_prices or _is_number(price))
-            and (best_bid in known_prices or _is_number(best_bid))
-            and (best_ask in known_prices or _is_number(best_ask))
+            and (price in known or _is_price(price))
+            and (best_bid in known or _is_price(best_bid))
+            and (best_ask in known or _is_price(best_ask))
+            and size.replace(".", "", 1).isdecimal()
+            and len(size) <= NUMBER_CHARS
         ):
             return None
-        if is_heard:
-            levels.append(
-                LevelChange(
-                    asset_id=asset_id,
-                    price=price_of(price),
-                    size=Decimal(size),
-                    side=_SIDES[side],
-                    hash=hash,
-                    best_bid=price_of(best_bid),
-                    best_ask=price_of(best_ask),
-                )
-            )
     event = None
-    if is_heard:
-        event = PriceChange(
-            market=market,
-            price_changes=tuple(levels),
-            timestamp_ms=timestamp_ms,
-            received_at_ns=received_at_ns,
-        )
-    # An entry is a Change as it is: the same fields, the same strings.
-    changes = [tuple.__new__(Change, entry) for entry in entries]
-    return Decoded(event, Changes(market, timestamp_ms, changes))
+    if heard is None or PriceChange.event_type in heard:
+        levels: list[LevelChange] = []
+        for asset_id, price, size, side, hash, best_bid, best_ask in changes:
+            level = make_level_change(
+                asset_id,
+                known.get(price) or price_of(price),
+                Decimal(size),
+                _SIDES[side],
+                hash,
+                known.get(best_bid) or price_of(best_bid),  # type: ignore[arg-type]  # a str
+                known.get(best_ask) or price_of(best_ask),  # type: ignore[arg-type]
+            )
+            levels.append(level)
+        event = make_price_change(market, tuple(levels), timestamp_ms, received_at_ns)
+    return tuple.__new__(Decoded, (event, shape))  # as Decoded(event, shape), by one call less
 
 
 def _build_book(
-    fields: BookFields, received_at_ns: int, heard: Container[str] | None
+    shape: Snapshot, received_at_ns: int, heard: Container[str] | None
 ) -> Decoded | None:
-    market, asset_id, timestamp, hash, bids, asks, tick_size, last_trade_price = fields
-    timestamp_ms = _time_ms(timestamp)
-    has_numbers = _has_numbers(bids) and _has_numbers(asks)
-    if not timestamp_ms or not has_numbers or not (tick_size is None or _is_number(tick_size)):
-        return None
-    if last_trade_price and not _is_number(last_trade_price):
+    market, asset_id, timestamp_ms, hash, bids, asks, tick_size, last_trade_price = shape
+    bid_numbers, ask_numbers = _numbers(bids), _numbers(asks)
+    if not (
+        timestamp_ms
+        and bid_numbers is not None
+        and ask_numbers is not None
+        and (tick_size is None or _is_number(tick_size))
+        and (last_trade_price is None or _is_number(last_trade_price))
+    ):
         return None
     event = None
     if heard is None or Book.event_type in heard:
-        bid_levels, ask_levels = _best_first(bids, lt), _best_first(asks, gt)
-        if bid_levels is None or ask_levels is None:
+        if not (_is_best_last(*bid_numbers, lt) and _is_best_last(*ask_numbers, gt)):
             return None
         event = Book(
             market=market,
             asset_id=asset_id,
             timestamp_ms=timestamp_ms,
-            hash=hash or None,
-            bids=bid_levels,
-            asks=ask_levels,
+            hash=hash,
+            bids=_best_first(*bid_numbers),
+            asks=_best_first(*ask_numbers),
             tick_size=None if tick_size is None else price_of(tick_size),
-            last_trade_price=price_of(last_trade_price) if last_trade_price else None,
+            last_trade_price=None if last_trade_price is None else price_of(last_trade_price),
             received_at_ns=received_at_ns,
         )
-    snapshot = Snapshot(
+    return Decoded(event, shape)
+
+
+_Numbers = tuple[list[Decimal], list[Decimal]]
+"""Of one side the prices and the sizes, in the wire's order."""
+
+
+def _numbers(levels: Sequence[tuple[str, str]]) -> _Numbers | None:
+    """None where one is unusual. Looked at together: a book has many."""
+    if not levels:
+        return [], []
+    texts, sizes = zip(*levels, strict=True)
+    prices = list(map(known_prices.get, texts))
+    if not all(prices):  # some are new, or 0
+        if not all(map(_is_price, texts)):
+            return None
+        prices = list(map(price_of, texts))
+    # Of digits alone no text means infinity or has an exponent; what is no number still raises.
+    if not "".join(sizes).replace(".", "").isdecimal() or max(map(len, sizes)) > NUMBER_CHARS:
+        return None
+    try:
+        return cast(list[Decimal], prices), list(map(Decimal, sizes))
+    except InvalidOperation:
+        return None
+
+
+def _is_best_last(
+    prices: list[Decimal], sizes: list[Decimal], is_worse: Callable[[Decimal, Decimal], bool]
+) -> bool:
+    """Whether they are in the wire's order, each price once, and no size is 0."""
+    return all(map(is_worse, prices, prices[1:])) and all(sizes)
+
+
+def _best_first(prices: list[Decimal], sizes: list[Decimal]) -> tuple[Level, ...]:
+    return tuple(map(_level, zip(reversed(prices), reversed(sizes), strict=True)))
+
+
+_level = partial(tuple.__new__, Level)  # as Level._make, which would count two fields each time
+
+
+def _build_print(shape: Print, received_at_ns: int, heard: Container[str] | None) -> Decoded | None:
+    market, asset_id, price, size, side, timestamp_ms, fee_rate_bps, transaction_hash = shape
+    numbers = _is_number(price) and _is_number(size) and _is_number(fee_rate_bps)
+    if not timestamp_ms or not numbers:
+        return None
+    event = make_last_trade_price(
         market,
         asset_id,
+        price_of(price),
+        Decimal(size),
+        _SIDES[side],
         timestamp_ms,
-        hash or None,
-        bids,
-        asks,
-        tick_size,
-        last_trade_price or None,
-    )
-    return Decoded(event, snapshot)
-
-
-def _has_numbers(levels: Sequence[tuple[str, str]]) -> bool:
-    """Whether all are numbers; looked at together, since a book has many."""
-    sizes = [size for _, size in levels]
-    digits = "".join(sizes).replace(".", "")
-    return (
-        (digits.isdecimal() or not sizes)
-        and not {"", "."}.intersection(sizes)
-        and all(size.count(".") < 2 and len(size) <= NUMBER_CHARS for size in sizes)
-        and all(price in known_prices or _is_number(price) for price, _ in levels)
-    )
-
-
-def _best_first(
-    levels: Sequence[tuple[str, str]], is_worse: Callable[[Decimal, Decimal], bool]
-) -> tuple[Level, ...] | None:
-    """The wire has the best last; None where that is not so, or a size is 0."""
-    prices = [price_of(price) for price, _ in reversed(levels)]
-    sizes = [Decimal(size) for _, size in reversed(levels)]
-    if not (all(map(is_worse, prices[1:], prices)) and all(sizes)):
-        return None
-    return tuple(map(Level._make, zip(prices, sizes, strict=True)))
-
-
-def _build_print(
-    fields: PrintFields, received_at_ns: int, heard: Container[str] | None
-) -> Decoded | None:
-    market, asset_id, price, size, side, timestamp, fee_rate_bps, transaction_hash = fields
-    timestamp_ms = _time_ms(timestamp)
-    numbers = _is_number(price) and _is_number(size) and _is_number(fee_rate_bps)
-    if not timestamp_ms or side not in _SIDES or not numbers:
-        return None
-    event = LastTradePrice(
-        market=market,
-        asset_id=asset_id,
-        price=price_of(price),
-        size=Decimal(size),
-        side=_SIDES[side],
-        timestamp_ms=timestamp_ms,
-        fee_rate_bps=Decimal(fee_rate_bps),
-        transaction_hash=transaction_hash,
-        received_at_ns=received_at_ns,
+        Decimal(fee_rate_bps),
+        transaction_hash,
+        received_at_ns,
     )
     return Decoded(event, None)
 
 
-_BUILDERS: dict[type[Fields], Callable[[Any, int, Container[str] | None], Decoded | None]] = {
-    ChangeFields: _build_changes,
-    BookFields: _build_book,
-    PrintFields: _build_print,
+_BUILDERS: dict[type[Shape], Callable[[Any, int, Container[str] | None], Decoded | None]] = {
+    Changes: _build_changes,
+    Snapshot: _build_book,
+    Print: _build_print,
 }

@@ -346,3 +346,12 @@ def test_some_come_at_once_and_a_book_alone() -> None:
     assert [[data(1), data(2)], [core]] == [queue.pop_some(2), queue.pop_some(2)]
     queue.put([core])
     assert [[data(3), data(4), data(5)], [core], []] == [queue.pop_some(9) for _ in range(3)]
+
+
+def test_some_keep_the_order_of_all_kinds() -> None:
+    """Also where what may be dropped and what may not are mixed, and when there is no more."""
+    queue = EventQueue(10)
+    queue.put([data(1), order(2), data(3), connected()])
+
+    assert [data(1), order(2), data(3), connected()] == queue.pop_some(9)
+    assert [] == queue.pop_some(9)

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws import usual
+from polymarket_ws.books import Changes, Snapshot
 from polymarket_ws.codec import _decode_any
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, PriceChange
-from polymarket_ws.shapes import BookFields, ChangeFields, PrintFields
+from polymarket_ws.shapes import Print
 from polymarket_ws.testing import SimulatedExchange
 from polymarket_ws.usual import Decoded, parse_plain, read_usual
 
@@ -261,7 +262,7 @@ def test_of_what_nobody_hears_no_event_is_made() -> None:
 
 def test_both_parsers_hand_over_the_same_fields() -> None:
     """In the same order and of the same kinds."""
-    for event, kind in zip(USUAL, (ChangeFields, BookFields, BookFields, PrintFields), strict=True):
+    for event, kind in zip(USUAL, (Changes, Snapshot, Snapshot, Print), strict=True):
         plain, fast = (parse(json.dumps(event)) for parse in PARSERS)
         assert plain is not None
         assert fast is not None

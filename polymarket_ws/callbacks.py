@@ -44,16 +44,15 @@ class Registration:
         return self.asset_ids is None or not self.asset_ids.isdisjoint(assets_of(event))
 
     def matches_book(self, asset_id: str, market: str) -> bool:
-        matches_asset = self.asset_ids is None or asset_id in self.asset_ids
-        return matches_asset and self._matches_market(market)
+        if self.asset_ids is not None and asset_id not in self.asset_ids:
+            return False
+        return self.markets is None or self._matches_market(market)
 
     def _matches_market(self, market: str) -> bool:
         return self.markets is None or market.lower() in self.markets
 
     def is_news(self, asset_id: str, top: Top) -> bool:
-        """With `top_only`: whether prices, sizes or validity differ from those of the last call."""
-        if not self.top_only:
-            return True
+        """Whether prices, sizes or validity differ from those of its last call: for `top_only`."""
         shown = (top.bid, top.ask, top.valid)
         if self.seen.get(asset_id) == shown:
             return False

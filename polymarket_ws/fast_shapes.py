@@ -80,16 +80,9 @@ class _Print(_Message, tag="last_trade_price", forbid_unknown_fields=True, gc=Fa
     transaction_hash: str
 
     def shape(self) -> Print:
-        return Print(
-            self.market,
-            self.asset_id,
-            self.price,
-            self.size,
-            self.side,
-            time_ms(self.timestamp),
-            self.fee_rate_bps,
-            self.transaction_hash,
-        )
+        timestamp_ms = time_ms(self.timestamp)
+        fields = self.market, self.asset_id, self.price, self.size, self.side, timestamp_ms
+        return _new(Print, (*fields, self.fee_rate_bps, self.transaction_hash))
 
 
 _One = _Changes | _Book | _Print

@@ -294,8 +294,12 @@ _level = partial(tuple.__new__, Level)  # as Level._make, which would count two 
 
 def _build_print(shape: Print, received_at_ns: int, heard: Container[str] | None) -> Decoded | None:
     market, asset_id, price, size, side, timestamp_ms, fee_rate_bps, transaction_hash = shape
-    numbers = _is_number(price) and _is_number(size) and _is_number(fee_rate_bps)
-    if not timestamp_ms or not numbers:
+    if not (
+        timestamp_ms
+        and (price in known_prices or _is_price(price))
+        and (fee_rate_bps in known_prices or _is_number(fee_rate_bps))
+        and _is_number(size)
+    ):
         return None
     event = make_last_trade_price(
         market,
@@ -308,7 +312,7 @@ def _build_print(shape: Print, received_at_ns: int, heard: Container[str] | None
         transaction_hash,
         received_at_ns,
     )
-    return Decoded(event, None)
+    return tuple.__new__(Decoded, (event, None))
 
 
 _BUILDERS: dict[type[Shape], Callable[[Any, int, Container[str] | None], Decoded | None]] = {

@@ -318,14 +318,6 @@ def test_top_only_compares_with_the_last_call_for_that_asset() -> None:
     assert [news for _, _, news in tops] == [registration.is_news(i, top) for i, top, _ in tops]
 
 
-def test_without_top_only_everything_is_news() -> None:
-    """Any level may have changed."""
-    registration = register(show, "book_update")
-    top = Top(None, None, 1, True, "unverified")
-
-    assert [True, True] == [registration.is_news("1", top) for _ in range(2)]
-
-
 # --- the collection ------------------------------------------------------------------------------
 
 

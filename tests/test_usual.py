@@ -225,6 +225,8 @@ def test_broken_texts_are_left_to_the_codec(noise: str, place: int) -> None:
         json.dumps({**BOOK, "bids": BOOK["bids"][::-1]}),
         json.dumps({**BOOK, "asks": [{"price": "0.6", "size": "0"}]}),
         json.dumps({**BOOK, "bids": {}}),
+        json.dumps({**BOOK, "bids": [{"price": "0.4", "size": "1.2.3"}]}),
+        json.dumps({**BOOK, "bids": [{"price": "0.4", "size": "."}]}),
         json.dumps({**BOOK, "bids": [{"price": "0.4", "size": "1", "n": "1"}]}),
         json.dumps({**ANSWER, "tick_size": "fine"}),
         json.dumps({**ANSWER, "tick_size": 1}),

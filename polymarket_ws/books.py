@@ -144,8 +144,10 @@ class _Side:
         return _texts[number], self.sizes[number]
 
     def best(self, index: int) -> tuple[str, str] | None:
-        prices = self.prices
-        return self.level(prices[index]) if prices else None
+        if not self.prices:
+            return None
+        number = self.prices[index]
+        return (_texts[number], self.sizes[number]) if self._odd is None else self.level(number)
 
     def ascending_texts(self, *, keep: bool) -> list[str]:
         """Of each level its part of the hashed text, lowest price first.

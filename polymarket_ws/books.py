@@ -146,7 +146,7 @@ class _Side:
     def best(self, index: int) -> tuple[str, str] | None:
         if not self.prices:
             return None
-        number = self.prices[index]
+        number = self.prices[index]  # as level(), by one call less
         return (_texts[number], self.sizes[number]) if self._odd is None else self.level(number)
 
     def ascending_texts(self, *, keep: bool) -> list[str]:
@@ -306,7 +306,8 @@ class BookCore:
         overtake that answer; what is held then stays held, since the answer may be the older one.
 
         Args:
-            sides: The snapshot's, if they are read already.
+            sides: The snapshot's, if they are read already: its own, or this book's, which goes on
+                changing them. Nothing else may keep them.
             verdict: How the check of the snapshot's own hash ended.
         """
         sides = sides or _Sides.of(snapshot)
@@ -430,7 +431,13 @@ class BookCore:
         return surplus
 
     def apply(self, timestamp_ms: int, changes: Sequence[Change], verify: str) -> bool:
-        """Set the levels that changed; False when the snapshot contains them already."""
+        """Set the levels that changed; False when the snapshot contains them already.
+
+        Args:
+            timestamp_ms: The server's.
+            changes: Of this asset, at least one.
+            verify: As of Books: what is checked, and so what is kept for checks.
+        """
         if timestamp_ms < self._snapshot_ms:
             return False
         bids, asks = self._sides
@@ -671,9 +678,9 @@ class Books:
         if not core.apply(timestamp_ms, changes, self.verify):
             self.late_changes += len(changes)
             return False
-        if core.top_differs != differed:
-            if core.top_differs:
-                self._tell_mismatch(core, changes[-1])
+        if core.top_differs and not differed:
+            self._tell_mismatch(core, changes[-1])
+        if core.published.integrity != before.integrity:
             self._watch(core, now)
         if self.verify == "hash" and core not in self._checks:
             self._put_check(core, now)

@@ -46,7 +46,7 @@ class Registration:
     def matches_book(self, asset_id: str, market: str) -> bool:
         if self.asset_ids is not None and asset_id not in self.asset_ids:
             return False
-        return self.markets is None or self._matches_market(market)
+        return self._matches_market(market)
 
     def _matches_market(self, market: str) -> bool:
         return self.markets is None or market.lower() in self.markets

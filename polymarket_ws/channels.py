@@ -140,11 +140,11 @@ class MarketChannel:
         if self.merge is not None and not self.merge.deliver(decoded, now):
             return None
         event, update = decoded
-        changed: list[BookCore] = []
         if update.__class__ is Changes:  # most of a stream: by one call less than Taken()
             return tuple.__new__(Taken, (True, self.books.apply(update, now), (), ()))
         if isinstance(update, Snapshot):
             return self._take_snapshot(update, now)
+        changed: list[BookCore] = []
         if isinstance(event, LastTradePrice):
             changed = self.books.set_last_trade_price(
                 event.market, event.asset_id, event.price, now

@@ -45,7 +45,7 @@ class _LevelChangeDraft(Value):
 make_level_change: Callable[
     [str, Decimal, Decimal, Side, str | None, Decimal, Decimal], LevelChange
 ] = _LevelChangeDraft  # type: ignore[assignment]  # what it is in the end
-"""A LevelChange of all its fields, in their order."""
+"""A LevelChange of its fields, in their order, but `extra`."""
 
 
 class _PriceChangeDraft(TimedEvent):
@@ -111,4 +111,5 @@ class _LastTradePriceDraft(TimedEvent):
 make_last_trade_price: Callable[
     [str, str, Decimal, Decimal, Side, int, Decimal, str, int], LastTradePrice
 ] = _LastTradePriceDraft  # type: ignore[assignment]
-"""A LastTradePrice of all its fields, in their order, and received_at_ns."""
+"""A LastTradePrice of market, asset_id, price, size, side, timestamp_ms, fee_rate_bps,
+transaction_hash and received_at_ns."""

@@ -135,7 +135,7 @@ class Session:
                 self.tally.messages += 1
                 if self._debug:
                     logger.debug("%s: < %s", self.name, redact(message))
-                if message[:1] in _DATA_BEGINS or not self._is_no_data(message, now):
+                if message[:1] in _DATA_BEGINS or not self._take_no_data(message, now):
                     self._receive_data(message, now, received_at_ns, heard, items)
             elif isinstance(message, Ping):
                 self.outbox.append(Pong(message.payload))
@@ -195,23 +195,27 @@ class Session:
         self.channel, self.incidents = channel, incidents
 
     def take_over(self, handover: Handover, now: float) -> list[Item]:
-        """Ask for what may have been missed for good, then deliver what the former leader did not.
+        """Deliver what the former leader did not, and ask for what is not live after that.
 
         The Gap comes first: what was missed for good was before all that this connection received.
-        What is not live is asked for, too, but for what this connection will answer anyway.
+        What this connection will answer anyway is not asked for again.
         """
-        dark = sorted(a for a, core in self._wanted.cores.items() if not core.valid)
-        self.channel.await_answers(a for a in dark if a in self._unanswered)
-        again = [a for a in dark if a not in self._unanswered]
-        items = self.renew(handover.doubtful, "disconnect", now)
-        if again:
-            self.outbox.extend(self.channel.renewal_texts(again))
-            self._await_answers(again, now)
+        cores = self._wanted.cores
+        dark = {asset_id for asset_id, core in cores.items() if not core.valid}
+        coming = dark & self._unanswered.keys()
+        self.channel.await_answers(coming)
+        stale = self.channel.doubt(handover.doubtful, "disconnect")
+        items: list[Item] = [*stale, self._tell_gap("disconnect", stale, now)] if stale else []
         for message in handover.missed:
             if isinstance(message, DecodeError):
                 self._take_flaw(message, now, items)
             else:
                 self._take(message, now, items)
+        dark.update(core.asset_id for core in stale)
+        again = sorted(asset_id for asset_id in dark - coming if not cores[asset_id].valid)
+        if again:
+            self.outbox.extend(self.channel.renewal_texts(again))
+            self._await_answers(again, now)
         return items
 
     def ending(self, error: ConnectionLost | ProtocolError, now: float) -> Ending:
@@ -230,7 +234,7 @@ class Session:
             and seconds < AUTHENTICATION_SECONDS,
         )
 
-    def _is_no_data(self, text: str, now: float) -> bool:
+    def _take_no_data(self, text: str, now: float) -> bool:
         """Take a PONG or a notice; False for any other text."""
         if text == PONG:
             self._receive_pong(now)

@@ -1,6 +1,7 @@
 """What two parsers make of the hottest messages in their usual shape: strings, not checked yet.
 
-A price_change and a book become what the books take; nothing in them is checked but their time.
+A price_change and a book become what the books take. Their keys, times and sides are checked, and
+that all are texts; whether these are numbers is not.
 """
 
 from __future__ import annotations
@@ -30,6 +31,6 @@ Shape = Changes | Snapshot | Print
 
 
 def time_ms(text: str) -> int:
-    """0 for a time that is not written in 13 digits."""
+    """0 for a time that is not written as 13 digits of milliseconds."""
     ms = int(text) if len(text) == _MS_CHARS and text.isdecimal() else 0
     return ms if ms >= FIRST_MS else 0

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from operator import gt, itemgetter, lt
+from operator import eq, gt, itemgetter, lt
 from typing import Any, NamedTuple, NoReturn, cast
 
 from .books import Change, Changes, Snapshot, known_prices, price_of
@@ -181,8 +181,8 @@ def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal() and len(text) <= NUMBER_CHARS
 
 
-def _is_price(text: str | None) -> bool:
-    """Whether it is a number; then it is interned, if there is room."""
+def _intern_price(text: str | None) -> bool:
+    """False for what is no number; a price is interned, if there is room."""
     if text is None or not _is_number(text):
         return False
     price_of(text)
@@ -199,9 +199,9 @@ def _build_changes(
     for _, price, size, _, hash, best_bid, best_ask in changes:
         if not (
             hash
-            and (price in known or _is_price(price))
-            and (best_bid in known or _is_price(best_bid))
-            and (best_ask in known or _is_price(best_ask))
+            and (price in known or _intern_price(price))
+            and (best_bid in known or _intern_price(best_bid))
+            and (best_ask in known or _intern_price(best_ask))
             and size.replace(".", "", 1).isdecimal()
             and len(size) <= NUMBER_CHARS
         ):
@@ -266,16 +266,18 @@ def _numbers(levels: Sequence[tuple[str, str]]) -> _Numbers | None:
     texts, sizes = zip(*levels, strict=True)
     prices = list(map(known_prices.get, texts))
     if not all(prices):  # some are new, or 0
-        if not all(map(_is_price, texts)):
+        if not all(map(_intern_price, texts)):
             return None
         prices = list(map(price_of, texts))
-    # Of digits alone no text means infinity or has an exponent; what is no number still raises.
+    # Of digits alone no text means infinity or has an exponent. What is no number raises, or is
+    # NaN where the program has switched that trap off for all its threads.
     if not "".join(sizes).replace(".", "").isdecimal() or max(map(len, sizes)) > NUMBER_CHARS:
         return None
     try:
-        return cast(list[Decimal], prices), list(map(Decimal, sizes))
+        numbers = list(map(Decimal, sizes))
     except InvalidOperation:
         return None
+    return (cast(list[Decimal], prices), numbers) if all(map(eq, numbers, numbers)) else None
 
 
 def _is_best_last(
@@ -296,7 +298,7 @@ def _build_print(shape: Print, received_at_ns: int, heard: Container[str] | None
     market, asset_id, price, size, side, timestamp_ms, fee_rate_bps, transaction_hash = shape
     if not (
         timestamp_ms
-        and (price in known_prices or _is_price(price))
+        and (price in known_prices or _intern_price(price))
         and (fee_rate_bps in known_prices or _is_number(fee_rate_bps))
         and _is_number(size)
     ):

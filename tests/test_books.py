@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,47 @@ def sides(book: LiveBook) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal
 def numbers(levels: dict[str, str]) -> dict[Decimal, Decimal]:
     """The same in Decimal."""
     return {Decimal(price): Decimal(size) for price, size in levels.items()}
+
+
+# --- refreshes ----------------------------------------------------------------------------------
+
+texts = st.sampled_from(["0.4", "0.40", ".4", "0.41", "0.5", "0.50", "0.6", "0", "1"])
+levels = st.lists(st.tuples(texts, st.sampled_from(["1", "1.0", "2", "0", "0.0"])), max_size=5)
+
+
+@given(levels, levels, st.booleans(), st.booleans(), st.data())
+def test_after_a_refresh_a_book_is_the_refresh(
+    bids: list[tuple[str, str]],
+    asks: list[tuple[str, str]],
+    is_hashed: bool,
+    is_same: bool,
+    data: st.DataObject,
+) -> None:
+    """To the letter, also where it changes nothing: the hash is over the wire's own texts."""
+    books, _ = make_books(YES, verify="hash")
+    fresh_books, _ = make_books(YES, verify="hash")
+    (core,), (fresh,) = books, fresh_books
+    books.replace(snapshot(1, bids, asks, hash=REAL), now=0)
+    if is_hashed:
+        core.claim()
+    if not is_same:
+        bids, asks = data.draw(levels), data.draw(levels)
+    refresh = snapshot(2, bids, asks, hash=REAL, is_answer=False)
+
+    books.replace(refresh, now=1)
+    fresh_books.replace(refresh, now=1)
+
+    for mark in (3, 4):
+        ours, theirs = core.claim(), fresh.claim()
+        assert ours is not None
+        assert theirs is not None
+        assert theirs.digest.hexdigest() == ours.digest.hexdigest()
+        assert core.levels(None) == attrs.evolve(
+            fresh.levels(None), tick_size=core.tick_size, last_trade_price=core.last_trade_price
+        )
+        later = changes(mark, change(data.draw(texts), "7", hash=REAL))
+        books.apply(later, now=2)
+        fresh_books.apply(later, now=2)
 
 
 # --- states --------------------------------------------------------------------------------------
@@ -1010,6 +1052,20 @@ def test_a_mismatch_that_lasts_makes_a_suspect() -> None:
     assert [] == books.tick(7)
     assert NEVER == books.deadline
     assert ([core], []) == (books.suspects(7), books.suspects(99))
+
+
+def test_a_suspect_whose_top_comes_and_goes_is_one_suspect() -> None:
+    """Its integrity is "mismatch" throughout, since its hash differs."""
+    books, book, told, core = lasting_mismatch()
+    assert [core] == books.suspects(7)
+
+    for number, best_bid in enumerate(["0.9", "", "0.9"]):
+        timestamp = 4 + number
+        [entry] = told.change(timestamp, "0.1", "1").changes
+        books.apply(changes(timestamp, entry._replace(best_bid=best_bid)), now=8)
+        assert (bool(best_bid), "mismatch") == (core.top_differs, book.integrity)
+
+    assert [] == books.suspects(99)
 
 
 @pytest.mark.parametrize("verify", ["hash", "top"])

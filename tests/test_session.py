@@ -866,3 +866,23 @@ def test_a_missed_refresh_follows_the_gap_of_its_book() -> None:
     assert ["disconnect"] == [item.reason for item in told if isinstance(item, Gap)]
     assert [Gap, Book, Resync] == [type(item) for item in told if not isinstance(item, BookCore)]
     assert standby.wanted.cores["2"].valid
+    assert [] == standby.sent()
+    assert not any(core.is_awaited for core in standby.wanted.cores.values())
+
+
+def test_what_a_missed_refresh_does_not_heal_is_asked_for_until_it_comes() -> None:
+    """A doubtful book and one that never lived: each is asked for again when no answer comes."""
+    standby = Standby()
+    [snapshot] = decode(book_text("1"), "market", 0)
+    assert isinstance(snapshot, Decoded)
+    standby.leading.take(snapshot, OPENED_AT)
+    for asset_id in ("1", "2"):
+        standby.receive(text_frame(book_text(asset_id)))
+    [change] = decode(change_text("0.4"), "market", 0)
+
+    standby.take_over(change, doubtful=["1"])
+
+    asked = standby.sent()
+    assert renewal("1", "2") == asked
+    standby.session.tick(OPENED_AT + OPTIONS.first_event_timeout)
+    assert asked == [text for text in standby.sent() if text != "PING"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import sys
 from collections.abc import Iterator
@@ -239,6 +240,16 @@ def test_broken_texts_are_left_to_the_codec(noise: str, place: int) -> None:
 def test_unusual_messages_are_left_to_the_codec(text: str) -> None:
     """None, and never an exception."""
     assert read_usual(text, 0, None) is None
+
+
+@pytest.mark.parametrize("size", ["1.2.3", ".", ""])
+def test_a_program_that_tolerates_nan_gets_none(size: str) -> None:
+    """Threads inherit the traps of `decimal.DefaultContext`: without one, Decimal gives NaN."""
+    text = json.dumps({**BOOK, "bids": [{"price": "0.4", "size": size}, *BOOK["bids"]]})
+
+    with decimal.localcontext() as context:
+        context.traps[decimal.InvalidOperation] = False
+        assert read_usual(text, 0, None) is None
 
 
 def test_an_empty_array_holds_nothing() -> None:

@@ -97,22 +97,36 @@ texts = st.sampled_from(["0.4", "0.40", ".4", "0.41", "0.5", "0.50", "0.6", "0",
 levels = st.lists(st.tuples(texts, st.sampled_from(["1", "1.0", "2", "0", "0.0"])), max_size=5)
 
 
-@given(levels, levels, st.booleans(), st.booleans(), st.data())
+def tidy(side: list[tuple[str, str]], *, is_bid: bool) -> list[tuple[str, str]]:
+    """As the server writes a side: worst first, each price once, no size of 0."""
+    by_price = {Decimal(price): (price, size) for price, size in side if Decimal(size)}
+    return [by_price[price] for price in sorted(by_price, reverse=not is_bid)]
+
+
+def respelled(side: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same prices, as far as they have decimals, in other texts."""
+    return [(f"{price}0" if "." in price else price, size) for price, size in side]
+
+
+@given(levels, levels, st.booleans(), st.sampled_from(["same", "respelled", "other"]), st.data())
 def test_after_a_refresh_a_book_is_the_refresh(
     bids: list[tuple[str, str]],
     asks: list[tuple[str, str]],
     is_hashed: bool,
-    is_same: bool,
+    how: str,
     data: st.DataObject,
 ) -> None:
     """To the letter, also where it changes nothing: the hash is over the wire's own texts."""
     books, _ = make_books(YES, verify="hash")
     fresh_books, _ = make_books(YES, verify="hash")
     (core,), (fresh,) = books, fresh_books
+    bids, asks = tidy(bids, is_bid=True), tidy(asks, is_bid=False)
     books.replace(snapshot(1, bids, asks, hash=REAL), now=0)
     if is_hashed:
         core.claim()
-    if not is_same:
+    if how == "respelled":
+        bids, asks = respelled(bids), respelled(asks)
+    elif how == "other":
         bids, asks = data.draw(levels), data.draw(levels)
     refresh = snapshot(2, bids, asks, hash=REAL, is_answer=False)
 

@@ -320,10 +320,7 @@ def main(rounds: int) -> None:
         for row in ROWS:
             found.append(compare(row, str(path), min(rounds, row.most_rounds)))
             print(_table(found)[-1], flush=True)
-        sustained = {
-            rate: sustain(str(path), rate, s)
-            for rate, s in ((10_000, 10), (50_000, 68))
-        }
+        sustained = {rate: sustain(str(path), rate, s) for rate, s in ((10_000, 10), (50_000, 68))}
         print(sustained, flush=True)
     (DOCS / "benchmarks.md").write_text(page(found, sustained, rounds))
     (DOCS / "benchmarks.svg").write_text(_picture(found))

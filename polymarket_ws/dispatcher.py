@@ -96,6 +96,8 @@ class Dispatcher:
         asked for this.
         """
         self._former = former
+        if self._abandoned and former is not None:  # since before this thread's start
+            former.abandon()
         self._thread.start()
 
     @property

@@ -113,10 +113,13 @@ class Run:
             progress=self.progress,
         )
 
+    def begin(self) -> None:
+        """From here on there is something to stop and to wait for."""
+        self._started_at = time.monotonic()
+
     def start(self, former: Run | None) -> None:
         """Start the callback thread; the shards' follow when something is wanted of them."""
         self.dispatcher.start(former.dispatcher if former is not None else None)
-        self._started_at = time.monotonic()  # from here on there is something to stop
 
     def want(self, subscriptions: Subscriptions, cores: Mapping[str, BookCore]) -> None:
         """Subscribe to exactly this; starts a channel's shard when it is first needed."""

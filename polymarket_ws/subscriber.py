@@ -559,6 +559,7 @@ class Subscriber:
 
     def _begin(self, run: Run, former: Run | None) -> None:
         """Make a run the present one and start it; called under the lock."""
+        run.begin()  # first: whoever waits takes a run that has not begun for none
         self._run = run
         _register_exit()
         if former is not None:

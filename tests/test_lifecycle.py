@@ -17,6 +17,8 @@ from recorder import DEADLINE, Recorder
 
 from polymarket_ws import Book, Credentials, Disconnected, LastTradePrice, Subscriber, running
 from polymarket_ws.errors import AuthenticationError
+from polymarket_ws.events import State
+from polymarket_ws.run import Run
 from polymarket_ws.testing import (
     FakeServer,
     make_book,
@@ -265,6 +267,33 @@ def test_wait_lasts_over_a_restart_in_a_callback(server: FakeServer) -> None:
     assert sub.stop(timeout=DEADLINE)
     waiter.join(DEADLINE)
     assert [True] == waited.items
+
+
+def test_wait_lasts_while_a_restart_begins(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that start() is about to start is no run that has stopped; a stop() meets it too."""
+    entered, gate, start_run = threading.Event(), threading.Event(), Run.start
+    sub = Subscriber(["1"], options=server.options())
+    sub.start()
+    assert sub.stop(timeout=DEADLINE)
+
+    def start_late(run: Run, former: Run | None) -> None:
+        entered.set()
+        assert gate.wait(DEADLINE)
+        start_run(run, former)
+
+    monkeypatch.setattr(Run, "start", start_late)
+    starter = threading.Thread(target=sub.start)
+    starter.start()
+    assert entered.wait(DEADLINE)
+    assert not sub.wait(timeout=0)
+    sub.stop(timeout=0)
+    gate.set()
+    starter.join(DEADLINE)
+
+    assert sub.wait(timeout=DEADLINE)
+    assert (State.STOPPED, True) == (sub.state, sub.stop(timeout=DEADLINE))
 
 
 def test_a_book_that_never_had_a_snapshot_does_not_make_it_unhealthy(server: FakeServer) -> None:

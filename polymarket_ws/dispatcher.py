@@ -88,6 +88,7 @@ class Dispatcher:
         self._thread = threading.Thread(
             target=self._main, name=f"polymarket-ws-{name}-callbacks", daemon=True
         )
+        self._joinable = False
         self._former: Dispatcher | None = None
         self._running: Registration | None = None
 
@@ -99,6 +100,7 @@ class Dispatcher:
         if self._abandoned and former is not None:  # since before this thread's start
             former.abandon()
         self._thread.start()
+        self._joinable = True
 
     @property
     def waiting(self) -> int:
@@ -152,7 +154,7 @@ class Dispatcher:
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread to end; True when it has, or was never started."""
-        if self._thread.ident is not None:
+        if self._joinable:  # a stop() may fall into start(), where it has an ident before
             self._thread.join(timeout)
         return not self._thread.is_alive()
 

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from .errors import ConfigurationError
 from .errors import callback_name as callback_name
 from .events import CONTINUITY, EVENTS, LIFECYCLE, Event, Frame, assets_of
-from .live_book import Top
+from .live_book import LiveBook
 
 Callback = Callable[[Any], object]
 
@@ -51,8 +51,11 @@ class Registration:
     def _matches_market(self, market: str) -> bool:
         return self.markets is None or market.lower() in self.markets
 
-    def is_news(self, asset_id: str, top: Top) -> bool:
-        """Whether prices, sizes or validity differ from those of its last call: for `top_only`."""
+    def is_news(self, asset_id: str, book: LiveBook) -> bool:
+        """With `top_only`: whether prices, sizes or validity differ from those of the last call."""
+        if not self.top_only:
+            return True
+        top = book.top
         shown = (top.bid, top.ask, top.valid)
         if self.seen.get(asset_id) == shown:
             return False

@@ -254,8 +254,8 @@ class Dispatcher:
         if book is None:
             return
         for registration in self._callbacks["book_update"]:
-            if registration.matches_book(core.asset_id, core.market) and (
-                not registration.top_only or registration.is_news(core.asset_id, book.top)
+            if registration.matches_book(core.asset_id, core.market) and registration.is_news(
+                core.asset_id, book
             ):
                 self._call(registration, book)
 

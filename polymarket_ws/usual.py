@@ -202,7 +202,7 @@ def _build_changes(
             and (price in known or _intern_price(price))
             and (best_bid in known or _intern_price(best_bid))
             and (best_ask in known or _intern_price(best_ask))
-            and size.replace(".", "", 1).isdecimal()
+            and size.replace(".", "", 1).isdecimal()  # as _is_number(), by one call less
             and len(size) <= NUMBER_CHARS
         ):
             return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from polymarket_ws.books import BookCore
 from polymarket_ws.callbacks import Callbacks, Registration, callback_name, is_data
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.events import (
@@ -27,7 +29,7 @@ from polymarket_ws.events import (
     Side,
     Unknown,
 )
-from polymarket_ws.live_book import Top
+from polymarket_ws.live_book import LiveBook, Top
 
 M1, M2 = "0x" + "1" * 64, "0x" + "2" * 64
 
@@ -315,7 +317,16 @@ def test_top_only_compares_with_the_last_call_for_that_asset() -> None:
         ("1", Top(larger, level, 5, False, "mismatch"), False),
     ]
 
-    assert [news for _, _, news in tops] == [registration.is_news(i, top) for i, top, _ in tops]
+    shown = [registration.is_news(i, SimpleNamespace(top=top)) for i, top, _ in tops]  # type: ignore[arg-type]  # what it asks of a book
+    assert [news for _, _, news in tops] == shown
+
+
+def test_without_top_only_everything_is_news() -> None:
+    """Any level may have changed."""
+    registration = register(show, "book_update")
+    book = LiveBook(BookCore("1"), lambda: 0.0)
+
+    assert [True, True] == [registration.is_news("1", book) for _ in range(2)]
 
 
 # --- the collection ------------------------------------------------------------------------------

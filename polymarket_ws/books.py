@@ -29,7 +29,8 @@ RECIPE_ASSETS = 5  # that have to fail, and be most of all, before the recipe is
 _INTERNED_LIMIT = 65_536  # prices on the finest known grid (0.0001) are 10 000
 
 
-class Change(NamedTuple):
+@define
+class Change:
     """One level's new size, in the wire's own strings."""
 
     asset_id: str
@@ -166,16 +167,13 @@ class _Side:
         return self is other or (self.sizes == other.sizes and self._odd == other._odd)
 
     def shows(self, levels: Sequence[tuple[str, str]]) -> bool:
-        """Whether its levels, ascending by price, are these to the letter; False also if unsure."""
-        if not levels or self._odd is not None or len(levels) != len(self.prices):
-            return not levels and not self.prices
-        texts, sizes = zip(*levels, strict=True)
-        numbers = self.prices
-        return (
-            tuple(map(known_prices.get, texts)) == tuple(numbers)
-            and tuple(map(self.sizes.get, numbers)) == sizes
-            and tuple(map(_texts.get, numbers)) == texts
-        )
+        """Whether its levels, ascending by price, are these to the letter."""
+        if len(levels) != len(self.prices):
+            return False
+        sizes = self.sizes
+        if self._odd is not None:
+            return [self.level(number) for number in self.prices] == levels
+        return [(_texts[number], sizes[number]) for number in self.prices] == levels
 
     def equals(self, other: _Side) -> bool:
         """By value: the same size may be written in several ways."""
@@ -445,14 +443,15 @@ class BookCore:
             self.proof.touched.extend([change.price for change in changes])
         with self.lock:
             bid, ask = self.published.bid, self.published.ask
-            for _, price, size, side, _, _, _ in changes:
-                if side == "BUY":
-                    bids.set(price, size)
+            for change in changes:
+                if change.side == "BUY":
+                    bids.set(change.price, change.size)
                     bid = bids.best(-1)
                 else:
-                    asks.set(price, size)
+                    asks.set(change.price, change.size)
                     ask = asks.best(0)
-            _, _, _, _, self._hash, best_bid, best_ask = changes[-1]
+            best_bid, best_ask = change.best_bid, change.best_ask
+            self._hash = change.hash
             if verify != "off":
                 # Mostly the texts are equal: two calls saved.
                 is_bid_right = bid and bid[0] == best_bid
@@ -589,7 +588,9 @@ class Books:
         core = self._cores.get(snapshot.asset_id)
         if core is None:
             return []
-        changed = self._settle_market(snapshot.market, now)
+        changed: list[BookCore] = []
+        if snapshot.tick_size or snapshot.last_trade_price:  # a refresh has neither
+            changed = self._settle_market(snapshot.market, now)
         sides = core.sides_of(snapshot)
         if self.verify != "off" and core.contradicts(snapshot, sides):
             self.refresh_mismatches += 1

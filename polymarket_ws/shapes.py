@@ -1,36 +1,64 @@
 """What two parsers make of the hottest messages in their usual shape: strings, not checked yet.
 
-A price_change and a book become what the books take. Their keys, times and sides are checked, and
-that all are texts; whether these are numbers is not.
+The keys are these, and all values are strings; whether one is a number, a time or a side is left to
+`usual`. A parser may have classes of its own with the same attributes.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar
 
-from .books import Changes, Snapshot
-from .wire_values import FIRST_MS
+from attrs import define
 
-_MS_CHARS = 13  # of the times from 2001 to 2286
+from .books import Change
 
 
-class Print(NamedTuple):
+class Unusual(Exception):
+    """A message has another shape, which is the codec's."""
+
+
+@define
+class ChangesShape:
+    """A price_change."""
+
+    event_type: ClassVar[str] = "price_change"
+
+    market: str
+    timestamp: str
+    price_changes: Sequence[Change]
+
+
+@define
+class BookShape:
+    """A book."""
+
+    event_type: ClassVar[str] = "book"
+
+    market: str
+    asset_id: str
+    timestamp: str
+    hash: str
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+    tick_size: str | None
+    last_trade_price: str | None
+
+
+@define
+class PrintShape:
     """A last_trade_price."""
+
+    event_type: ClassVar[str] = "last_trade_price"
 
     market: str
     asset_id: str
     price: str
     size: str
     side: str
-    timestamp_ms: int
+    timestamp: str
     fee_rate_bps: str
     transaction_hash: str
 
 
-Shape = Changes | Snapshot | Print
-
-
-def time_ms(text: str) -> int:
-    """0 for a time that is not written as 13 digits of milliseconds."""
-    ms = int(text) if len(text) == _MS_CHARS and text.isdecimal() else 0
-    return ms if ms >= FIRST_MS else 0
+Shape = ChangesShape | BookShape | PrintShape

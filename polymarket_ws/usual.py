@@ -7,20 +7,22 @@ where anything is unusual it returns None, and the codec, which can say what and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Sequence
-from decimal import Decimal, InvalidOperation
-from functools import partial
-from operator import eq, gt, itemgetter, lt
-from typing import Any, NamedTuple, NoReturn, cast
+from collections.abc import Callable, Container
+from decimal import Decimal
+from operator import gt, itemgetter, lt
+from typing import Any, NamedTuple, NoReturn
 
 from .books import Change, Changes, Snapshot, known_prices, price_of
 from .drafts import make_last_trade_price, make_level_change, make_price_change
 from .events import Book, Event, Level, LevelChange, PriceChange, Side
 from .json_text import NUMBER_CHARS
-from .shapes import Print, Shape, time_ms
+from .shapes import BookShape, ChangesShape, PrintShape, Shape, Unusual
+
+_MS_CHARS = 13
+_LEVELS_LIMIT = 16_384  # some 400 bytes each
 
 
-def find_fast_parser() -> Callable[[str], list[Shape] | None] | None:
+def find_fast_parser() -> Callable[[str], list[Shape]] | None:
     """msgspec's; None when the extra [fast] is not installed."""
     try:
         from .fast_shapes import parse
@@ -38,19 +40,7 @@ def _refuse(constant: str) -> NoReturn:
 
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 _JSON = json.JSONDecoder(parse_constant=_refuse)  # any number makes a shape unusual
-_CHANGE = itemgetter(*Change._fields)
-_LEVEL = itemgetter("price", "size")
-_PRINT = itemgetter(
-    "market",
-    "asset_id",
-    "price",
-    "size",
-    "side",
-    "timestamp",
-    "fee_rate_bps",
-    "transaction_hash",
-)
-_BOOK = itemgetter("market", "asset_id", "timestamp", "hash")
+_new = tuple.__new__  # what a named tuple's own constructor does, by one call less
 
 
 class Decoded(NamedTuple):
@@ -82,63 +72,62 @@ def read_usual(
     """
     if "\\" in text or not text.isascii():  # an escape may hide a digit of another script
         return None
-    found = (parse_fast or parse_plain)(text)
-    if found is None:
+    try:
+        shapes = (parse_fast or parse_plain)(text)
+        return [_READERS[shape.event_type](shape, received_at_ns, heard) for shape in shapes]
+    except Unusual:
         return None
-    decoded: list[Decoded] = []
-    for shape in found:
-        one = _BUILDERS[shape.__class__](shape, received_at_ns, heard)
-        if one is None:
-            return None
-        decoded.append(one)
-    return decoded
 
 
 # The standard library's parser.
 
 
-def parse_plain(text: str) -> list[Shape] | None:
-    """What all elements are, if each has a usual shape: these keys alone, strings alone."""
+_CHANGE = itemgetter("asset_id", "price", "size", "side", "hash", "best_bid", "best_ask")
+_LEVEL = itemgetter("price", "size")
+_BOOK = itemgetter("market", "asset_id", "timestamp", "hash")
+_PRINT = itemgetter(
+    "market",
+    "asset_id",
+    "price",
+    "size",
+    "side",
+    "timestamp",
+    "fee_rate_bps",
+    "transaction_hash",
+)
+
+
+def parse_plain(text: str) -> list[Shape]:
+    """What all elements are; Unusual unless each has a usual shape."""
     try:
-        document, end = _JSON.raw_decode(text)
-        if end < len(text) and text[end:].strip(" \t\r\n"):
-            return None
+        document = _JSON.decode(text)
         elements = document if document.__class__ is list else [document]
         return [_PARSERS[element["event_type"]](element) for element in elements]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+        raise Unusual from None
 
 
-def _parse_changes(element: dict[str, Any]) -> Changes:
-    changes = [Change(*_CHANGE(entry)) for entry in element["price_changes"] if len(entry) == 7]
-    if len(element) != 4 or len(changes) != len(element["price_changes"]):
+def _parse_changes(element: dict[str, Any]) -> ChangesShape:
+    changes: list[Change] = []
+    for entry in element["price_changes"]:
+        texts = _CHANGE(entry)
+        "".join(texts)  # a TypeError for all that is no string
+        if len(entry) != len(texts):
+            raise KeyError
+        changes.append(Change(*texts))
+    if len(element) != 4:
         raise KeyError
-    for change in changes:
-        "".join(change)  # type: ignore[arg-type]  # a TypeError for all that is no string
-        _SIDES[change.side]
-    return Changes(_text(element["market"]), time_ms(_text(element["timestamp"])), changes)
+    return ChangesShape(_text(element["market"]), _text(element["timestamp"]), changes)
 
 
-def _parse_book(element: dict[str, Any]) -> Snapshot:
+def _parse_book(element: dict[str, Any]) -> BookShape:
     tick_size, last_trade_price = element.get("tick_size"), element.get("last_trade_price")
     if len(element) != 7 + (tick_size is not None) + (last_trade_price is not None):
         raise KeyError
-    for text in (tick_size, last_trade_price):
-        if text is not None:
-            _text(text)
     market, asset_id, timestamp, hash = _BOOK(element)
-    "".join((market, asset_id, timestamp, hash))
+    "".join((market, asset_id, timestamp, hash, tick_size or "", last_trade_price or ""))
     bids, asks = _parse_levels(element["bids"]), _parse_levels(element["asks"])
-    return Snapshot(
-        market,
-        asset_id,
-        time_ms(timestamp),
-        hash or None,
-        bids,
-        asks,
-        tick_size,
-        last_trade_price or None,
-    )
+    return BookShape(market, asset_id, timestamp, hash, bids, asks, tick_size, last_trade_price)
 
 
 def _parse_levels(levels: Any) -> list[tuple[str, str]]:
@@ -151,14 +140,12 @@ def _parse_levels(levels: Any) -> list[tuple[str, str]]:
     return texts
 
 
-def _parse_print(element: dict[str, Any]) -> Print:
+def _parse_print(element: dict[str, Any]) -> PrintShape:
     texts = _PRINT(element)
     if len(element) != len(texts) + 1:
         raise KeyError
     "".join(texts)
-    market, asset_id, price, size, side, timestamp, *rest = texts
-    _SIDES[side]
-    return Print(market, asset_id, price, size, side, time_ms(timestamp), *rest)
+    return PrintShape(*texts)
 
 
 def _text(value: Any) -> str:
@@ -174,151 +161,143 @@ _PARSERS: dict[str, Callable[[dict[str, Any]], Shape]] = {
 }
 
 
-# From shapes to events. The numbers are checked here, whoever parsed.
+# From shapes to events. The values are checked here, whoever parsed.
+
+
+def _read_time(text: str) -> int:
+    """Milliseconds since 1970, from 2001 to 2286: 13 digits."""
+    if len(text) != _MS_CHARS or not text.isdecimal() or text[0] == "0":
+        raise Unusual
+    return int(text)
 
 
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal() and len(text) <= NUMBER_CHARS
 
 
-def _intern_price(text: str | None) -> bool:
-    """False for what is no number; a price is interned, if there is room."""
-    if text is None or not _is_number(text):
-        return False
-    price_of(text)
-    return True
+def _read_number(text: str) -> Decimal:
+    if not _is_number(text):
+        raise Unusual
+    return Decimal(text)
 
 
-def _build_changes(
-    shape: Changes, received_at_ns: int, heard: Container[str] | None
-) -> Decoded | None:
-    market, timestamp_ms, changes = shape
-    if not timestamp_ms or not changes:
-        return None
-    known = known_prices
-    for _, price, size, _, hash, best_bid, best_ask in changes:
-        if not (
-            hash
-            and (price in known or _intern_price(price))
-            and (best_bid in known or _intern_price(best_bid))
-            and (best_ask in known or _intern_price(best_ask))
-            and size.replace(".", "", 1).isdecimal()  # as _is_number(), by one call less
-            and len(size) <= NUMBER_CHARS
-        ):
-            return None
-    event = None
-    if heard is None or PriceChange.event_type in heard:
-        levels: list[LevelChange] = []
-        for asset_id, price, size, side, hash, best_bid, best_ask in changes:
-            level = make_level_change(
-                asset_id,
-                known.get(price) or price_of(price),
-                Decimal(size),
-                _SIDES[side],
-                hash,
-                known.get(best_bid) or price_of(best_bid),  # type: ignore[arg-type]  # a str
-                known.get(best_ask) or price_of(best_ask),  # type: ignore[arg-type]
-            )
+def _read_price(text: str) -> Decimal:
+    """Interned, if there is room."""
+    if not _is_number(text):
+        raise Unusual
+    return price_of(text)
+
+
+def _read_changes(
+    shape: ChangesShape, received_at_ns: int, heard: Container[str] | None
+) -> Decoded:
+    market, changes, timestamp_ms = shape.market, shape.price_changes, _read_time(shape.timestamp)
+    is_heard = heard is None or "price_change" in heard
+    known = known_prices.get
+    levels: list[LevelChange] = []
+    text = ""
+    for change in changes:
+        if change.size != text:  # both tokens of a market have the same
+            text = change.size
+            size = _read_number(text)
+        side, hash = _SIDES.get(change.side), change.hash
+        bid, ask = change.best_bid, change.best_ask
+        price = known(change.price) or _read_price(change.price)
+        best_bid = known(bid) or _read_price(bid)  # type: ignore[arg-type]  # a shape's is a str
+        best_ask = known(ask) or _read_price(ask)  # type: ignore[arg-type]
+        if not (text and hash and side):
+            raise Unusual
+        if is_heard:
+            level = make_level_change(change.asset_id, price, size, side, hash, best_bid, best_ask)
             levels.append(level)
-        event = make_price_change(market, tuple(levels), timestamp_ms, received_at_ns)
-    return tuple.__new__(Decoded, (event, shape))  # as Decoded(event, shape), by one call less
-
-
-def _build_book(
-    shape: Snapshot, received_at_ns: int, heard: Container[str] | None
-) -> Decoded | None:
-    market, asset_id, timestamp_ms, hash, bids, asks, tick_size, last_trade_price = shape
-    bid_numbers, ask_numbers = _numbers(bids), _numbers(asks)
-    if not (
-        timestamp_ms
-        and bid_numbers is not None
-        and ask_numbers is not None
-        and (tick_size is None or _is_number(tick_size))
-        and (last_trade_price is None or _is_number(last_trade_price))
-    ):
-        return None
+    if not changes:
+        raise Unusual
     event = None
-    if heard is None or Book.event_type in heard:
-        if not (_is_best_last(*bid_numbers, lt) and _is_best_last(*ask_numbers, gt)):
-            return None
+    if is_heard:
+        event = make_price_change(market, tuple(levels), timestamp_ms, received_at_ns)
+    return _new(Decoded, (event, _new(Changes, (market, timestamp_ms, changes))))
+
+
+def _read_book(shape: BookShape, received_at_ns: int, heard: Container[str] | None) -> Decoded:
+    timestamp_ms, hash = _read_time(shape.timestamp), shape.hash or None
+    tick_size, last_trade_price = shape.tick_size, shape.last_trade_price or None
+    bids = [_known_levels[texts] for texts in shape.bids]
+    asks = [_known_levels[texts] for texts in shape.asks]
+    tick, last = (None if t is None else _read_price(t) for t in (tick_size, last_trade_price))
+    event = None
+    if heard is None or "book" in heard:
+        if not (_is_ordered(bids, lt) and _is_ordered(asks, gt)):
+            raise Unusual
         event = Book(
-            market=market,
-            asset_id=asset_id,
+            market=shape.market,
+            asset_id=shape.asset_id,
             timestamp_ms=timestamp_ms,
             hash=hash,
-            bids=_best_first(*bid_numbers),
-            asks=_best_first(*ask_numbers),
-            tick_size=None if tick_size is None else price_of(tick_size),
-            last_trade_price=None if last_trade_price is None else price_of(last_trade_price),
+            bids=tuple(bids[::-1]),
+            asks=tuple(asks[::-1]),
+            tick_size=tick,
+            last_trade_price=last,
             received_at_ns=received_at_ns,
         )
-    return Decoded(event, shape)
-
-
-_Numbers = tuple[list[Decimal], list[Decimal]]
-"""Of one side the prices and the sizes, in the wire's order."""
-
-
-def _numbers(levels: Sequence[tuple[str, str]]) -> _Numbers | None:
-    """None where one is unusual. Looked at together: a book has many."""
-    if not levels:
-        return [], []
-    texts, sizes = zip(*levels, strict=True)
-    prices = list(map(known_prices.get, texts))
-    if not all(prices):  # some are new, or 0
-        if not all(map(_intern_price, texts)):
-            return None
-        prices = list(map(price_of, texts))
-    # Of digits alone no text means infinity or has an exponent. What is no number raises, or is
-    # NaN where the program has switched that trap off for all its threads.
-    if not "".join(sizes).replace(".", "").isdecimal() or max(map(len, sizes)) > NUMBER_CHARS:
-        return None
-    try:
-        numbers = list(map(Decimal, sizes))
-    except InvalidOperation:
-        return None
-    return (cast(list[Decimal], prices), numbers) if all(map(eq, numbers, numbers)) else None
-
-
-def _is_best_last(
-    prices: list[Decimal], sizes: list[Decimal], is_worse: Callable[[Decimal, Decimal], bool]
-) -> bool:
-    """Whether they are in the wire's order, each price once, and no size is 0."""
-    return all(map(is_worse, prices, prices[1:])) and all(sizes)
-
-
-def _best_first(prices: list[Decimal], sizes: list[Decimal]) -> tuple[Level, ...]:
-    return tuple(map(_level, zip(reversed(prices), reversed(sizes), strict=True)))
-
-
-_level = partial(tuple.__new__, Level)  # as Level._make, which would count two fields each time
-
-
-def _build_print(shape: Print, received_at_ns: int, heard: Container[str] | None) -> Decoded | None:
-    market, asset_id, price, size, side, timestamp_ms, fee_rate_bps, transaction_hash = shape
-    if not (
-        timestamp_ms
-        and (price in known_prices or _intern_price(price))
-        and (fee_rate_bps in known_prices or _is_number(fee_rate_bps))
-        and _is_number(size)
-    ):
-        return None
-    event = make_last_trade_price(
-        market,
-        asset_id,
-        price_of(price),
-        Decimal(size),
-        _SIDES[side],
+    update = Snapshot(
+        shape.market,
+        shape.asset_id,
         timestamp_ms,
-        Decimal(fee_rate_bps),
-        transaction_hash,
+        hash,
+        shape.bids,
+        shape.asks,
+        tick_size,
+        last_trade_price,
+    )
+    return Decoded(event, update)
+
+
+class _KnownLevels(dict[tuple[str, str], Level]):
+    """Levels by their texts: a book comes anew after each trade, with most of them as before."""
+
+    def __missing__(self, texts: tuple[str, str]) -> Level:
+        price, size = texts
+        numbers = known_prices.get(price) or _read_price(price), _read_number(size)
+        if not numbers[1]:  # a book without that level
+            raise Unusual
+        level: Level = _new(Level, numbers)
+        if len(self) >= _LEVELS_LIMIT:
+            self.clear()
+        self[texts] = level
+        return level
+
+
+_known_levels = _KnownLevels()
+
+
+def _is_ordered(levels: list[Level], is_worse: Callable[[Decimal, Decimal], bool]) -> bool:
+    """Whether they are in the wire's order, the best last, each price once."""
+    prices = [price for price, _ in levels]
+    return all(map(is_worse, prices, prices[1:]))
+
+
+def _read_print(shape: PrintShape, received_at_ns: int, heard: Container[str] | None) -> Decoded:
+    side, fee_rate_bps = _SIDES.get(shape.side), known_prices.get(shape.fee_rate_bps)
+    if side is None:
+        raise Unusual
+    if fee_rate_bps is None:  # mostly it is the known 0, which `or` would read again
+        fee_rate_bps = _read_price(shape.fee_rate_bps)
+    event = make_last_trade_price(
+        shape.market,
+        shape.asset_id,
+        known_prices.get(shape.price) or _read_price(shape.price),
+        _read_number(shape.size),
+        side,
+        _read_time(shape.timestamp),
+        fee_rate_bps,
+        shape.transaction_hash,
         received_at_ns,
     )
-    return tuple.__new__(Decoded, (event, None))
+    return _new(Decoded, (event, None))
 
 
-_BUILDERS: dict[type[Shape], Callable[[Any, int, Container[str] | None], Decoded | None]] = {
-    Changes: _build_changes,
-    Snapshot: _build_book,
-    Print: _build_print,
+_READERS: dict[str, Callable[[Any, int, Container[str] | None], Decoded]] = {
+    "price_change": _read_changes,
+    "book": _read_book,
+    "last_trade_price": _read_print,
 }

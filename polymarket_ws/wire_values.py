@@ -20,7 +20,7 @@ _CALENDAR = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-FIRST_MS = 100_000_000_000  # what is less counts seconds (PROTOCOL 8.8)
+_FIRST_MS = 100_000_000_000  # what is less counts seconds (PROTOCOL 8.8)
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, which is that of datetime
 _NO_TIME = ("", "0001-01-01T00:00:00Z")  # the latter is how Go writes a time that was never set
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
@@ -97,7 +97,7 @@ def read_time(value: Any) -> int:
     if value.__class__ is str and value.isascii() and value.isdigit() and len(value) < 16:
         value = int(value)
     if value.__class__ is int or value.__class__ is Decimal:
-        ms = int(value if value >= FIRST_MS else value * 1000)
+        ms = int(value if value >= _FIRST_MS else value * 1000)
     else:
         ms = _read_calendar(value)
     if not 0 <= ms <= _LAST_MS:

@@ -854,7 +854,7 @@ def test_a_wrong_top_is_a_mismatch_at_once() -> None:
     books, [book], [told] = hashed(YES)
     [entry] = told.change(2, "0.45", "1").changes
 
-    books.apply(changes(2, entry._replace(best_bid="0.5")), now=5)
+    books.apply(changes(2, attrs.evolve(entry, best_bid="0.5")), now=5)
     [core] = books
     seen = (book.integrity, core.mismatch_reason, books.deadline)
     books.tick(5)
@@ -864,17 +864,17 @@ def test_a_wrong_top_is_a_mismatch_at_once() -> None:
     assert (1, 0) == (books.top_mismatches, books.hash_mismatches)
 
 
-@pytest.mark.parametrize("event", ["book", "print", "tick"])
+@pytest.mark.parametrize("event", ["answer", "print", "tick"])
 def test_a_pending_check_is_settled_before_its_inputs_change(event: str) -> None:
-    """A book, a print or a tick change of the market, of whichever of its tokens."""
+    """An answer, a print or a tick change of the market, of whichever of its tokens."""
     books, handles, [yes, no] = hashed(YES, NO)
     for one in (yes, no):
         books.apply(one.change(2, "0.45", "1"), now=0)
     no.tick_size = "0.001"
     pending = books.deadline
 
-    if event == "book":
-        books.replace(yes.snapshot(2, is_answer=False), now=0.01)
+    if event == "answer":
+        books.replace(yes.snapshot(2), now=0.01)
     elif event == "print":
         books.set_last_trade_price(MARKET, "9", Decimal("0.25"), now=0.01)
     else:
@@ -900,11 +900,11 @@ def test_a_print_at_the_known_price_settles_nothing() -> None:
 
 
 def test_a_settled_twin_is_among_what_changed() -> None:
-    """A book or a tick of one token may show that the other one's book is wrong."""
+    """An answer or a tick of one token may show that the other one's book is wrong."""
     books, handles, [yes, no] = hashed(YES, NO)
     no.change(2, "0.3", "7")
     books.apply(no.change(3, "0.45", "1"), now=5)
-    by_book = books.replace(yes.snapshot(3, is_answer=False), now=5)
+    by_book = books.replace(yes.snapshot(3), now=5)
     yes.change(4, "0.3", "7")
     books.apply(yes.change(5, "0.45", "1"), now=6)
     by_tick = books.set_tick_size(NO, Decimal("0.001"), now=6)
@@ -975,14 +975,15 @@ def test_held_changes_are_checked_too() -> None:
 
 
 def test_a_refresh_that_repeats_the_book_costs_no_hash() -> None:
-    """It follows each trade for both tokens, and its change was settled just before."""
-    books, [book], [told] = hashed(YES)
-    books.apply(told.change(2, "0.45", "1"), now=0)
+    """It follows each trade, and proves the change that waits; the twin's goes on waiting."""
+    books, handles, [yes, no] = hashed(YES, NO)
+    books.apply(yes.change(2, "0.45", "1"), now=0)
+    books.apply(no.change(2, "0.45", "1"), now=0.05)
 
-    books.replace(told.snapshot(2, is_answer=False), now=0)
+    books.replace(yes.snapshot(2, is_answer=False), now=0.06)
 
-    assert ("verified", 2) == (book.integrity, books.hash_checks)
-    assert [] == books.take_proofs()
+    assert (["verified", "verified"], 2) == (integrities(handles), books.hash_checks)
+    assert ([], CHECK_SECONDS) == (books.take_proofs(), books.deadline)
 
 
 @pytest.mark.parametrize("was_wrong", [False, True])
@@ -1076,7 +1077,7 @@ def test_a_suspect_whose_top_comes_and_goes_is_one_suspect() -> None:
     for number, best_bid in enumerate(["0.9", "", "0.9"]):
         timestamp = 4 + number
         [entry] = told.change(timestamp, "0.1", "1").changes
-        books.apply(changes(timestamp, entry._replace(best_bid=best_bid)), now=8)
+        books.apply(changes(timestamp, attrs.evolve(entry, best_bid=best_bid)), now=8)
         assert (bool(best_bid), "mismatch") == (core.top_differs, book.integrity)
 
     assert [] == books.suspects(99)

@@ -403,14 +403,11 @@ class TestPriceChange:
         assert isinstance(decoded, Decoded)
         assert isinstance(decoded.event, PriceChange)
         assert [Side.BUY, Side.SELL] == [entry.side for entry in decoded.event.price_changes]
-        expected = [
-            Change(
-                entry["asset_id"], entry["price"], entry["size"], entry["side"],
-                entry["hash"], entry["best_bid"], entry["best_ask"],
-            )
-            for entry in message["price_changes"]
-        ]  # fmt: skip
-        assert Changes(message["market"], int(message["timestamp"]), expected) == decoded.update
+        assert isinstance(decoded.update, Changes)
+        market, timestamp_ms, changes = decoded.update
+        assert (message["market"], int(message["timestamp"])) == (market, timestamp_ms)
+        for entry, change in zip(message["price_changes"], changes, strict=True):
+            assert entry == {key: getattr(change, key) for key in entry}
 
     def test_sparse_entry(self) -> None:
         """Numbers as JSON numbers, "" for a best price and no hash are tolerated."""

@@ -6,25 +6,28 @@ import decimal
 import json
 import sys
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws import usual
-from polymarket_ws.books import Changes, Snapshot
+from polymarket_ws.books import Change, Changes
 from polymarket_ws.codec import _decode_any
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, PriceChange
-from polymarket_ws.shapes import Print
+from polymarket_ws.shapes import BookShape, ChangesShape, PrintShape
 from polymarket_ws.testing import SimulatedExchange
 from polymarket_ws.usual import Decoded, parse_plain, read_usual
 
 FRAMES = Path(__file__).resolve().parents[2] / "shared" / "frames"
 PARSERS = [parse_plain, pytest.importorskip("polymarket_ws.fast_shapes").parse]
 
+CHANGE_FIELDS = attrgetter(*(field.name for field in attrs.fields(Change)))
 MARKET = "0x" + "a" * 64
 CHANGE = {
     "market": MARKET,
@@ -77,7 +80,9 @@ def facts(decoded: Decoded | DecodeError) -> object:
     """All that a caller can see of it."""
     assert isinstance(decoded, Decoded)
     update = decoded.update
-    seen = None if update is None else [list(p) if isinstance(p, list) else p for p in update]
+    seen: object = update
+    if isinstance(update, Changes):
+        seen = (update.market, update.timestamp_ms, list(map(CHANGE_FIELDS, update.changes)))
     event = decoded.event
     assert event is not None
     return (event, event.received_at_ns, repr(event.to_dict()), type(update), seen)
@@ -223,6 +228,7 @@ def test_broken_texts_are_left_to_the_codec(noise: str, place: int) -> None:
         "[" * 100_000,
         json.dumps({**CHANGE, "price_changes": []}),
         json.dumps({**CHANGE, "price_changes": "no"}),
+        json.dumps({**CHANGE, "timestamp": "0000000000001"}),
         json.dumps({**BOOK, "bids": BOOK["bids"][::-1]}),
         json.dumps({**BOOK, "asks": [{"price": "0.6", "size": "0"}]}),
         json.dumps({**CHANGE, "price_changes": [{**CHANGE["price_changes"][0], "price": "x"}]}),
@@ -258,6 +264,15 @@ def test_a_program_that_tolerates_nan_gets_none(size: str) -> None:
         assert read_usual(text, 0, None) is None
 
 
+def test_known_levels_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there is no room for more, all are forgotten, and read anew."""
+    monkeypatch.setattr(usual, "_LEVELS_LIMIT", 2)
+    for number in range(5):
+        text = json.dumps({**BOOK, "asks": [{"price": "0.6", "size": f"{number + 1}"}]})
+        assert agrees(text)
+        assert len(usual._known_levels) <= 2
+
+
 def test_an_empty_array_holds_nothing() -> None:
     """As a server answers for unknown tokens."""
     assert [] == read_usual("[]", 0, None)
@@ -280,17 +295,16 @@ def test_of_what_nobody_hears_no_event_is_made() -> None:
 
 
 def test_both_parsers_hand_over_the_same_fields() -> None:
-    """In the same order and of the same kinds."""
-    for event, kind in zip(USUAL, (Changes, Snapshot, Snapshot, Print), strict=True):
-        plain, fast = (parse(json.dumps(event)) for parse in PARSERS)
-        assert plain is not None
-        assert fast is not None
-        assert [kind] == [type(f) for f in plain] == [type(f) for f in fast]
-        assert [list(map(_listed, f)) for f in plain] == [list(map(_listed, f)) for f in fast]
-
-
-def _listed(value: Any) -> Any:
-    return [tuple(item) for item in value] if isinstance(value, list) else value
+    """A struct has what the shape has, whose class is the standard library's parser's alone."""
+    for event, kind in zip(USUAL, (ChangesShape, BookShape, BookShape, PrintShape), strict=True):
+        (plain,), (fast,) = (parse(json.dumps(event)) for parse in PARSERS)
+        assert kind is type(plain)
+        assert kind.event_type == plain.event_type == fast.event_type
+        for field in attrs.fields(kind):
+            ours, theirs = (getattr(shape, field.name) for shape in (plain, fast))
+            if field.name == "price_changes":
+                ours, theirs = (list(map(CHANGE_FIELDS, changes)) for changes in (ours, theirs))
+            assert ours == theirs
 
 
 def test_without_the_extra_the_standard_library_parses(monkeypatch: pytest.MonkeyPatch) -> None:

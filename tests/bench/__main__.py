@@ -68,6 +68,12 @@ def _micro(*words: str) -> tuple[str, ...]:
     return ("micro", *words)
 
 
+DECODED = {
+    "price_change": ("WORKLOAD", "price_change"),
+    "book of the capture": ("captured", "book"),
+    "book, a fifth of its levels new": ("WORKLOAD", "book"),
+    "last_trade_price": ("WORKLOAD", "last_trade_price"),
+}
 FEW, SOME, MANY = 20_000, 100_000, 400_000
 ROWS = [
     Row("receive, plain / WebSocketApp", _stream("ours_receive", MANY), _stream("websocketapp", FEW), "wall", 30, 60),
@@ -76,12 +82,12 @@ ROWS = [
     Row("receive, TLS / websockets", _stream("ours_receive_tls", MANY, tls=True), _stream("websockets_asyncio_tls", SOME, tls=True), "wall", 3, 4.5),
     Row("receive, plain / picows (C: an upper bound)", _stream("ours_receive", MANY), _stream("picows_receive", MANY), "wall", 0, 0),
     *(
-        Row(f"decode {kind} / polymarket-client", _micro("decode_ours", "WORKLOAD", kind), _micro("decode_official", "WORKLOAD", kind), "us", 3, 4)
-        for kind in ("price_change", "book", "last_trade_price")
+        Row(f"decode {what} / polymarket-client", _micro("decode_ours", *words), _micro("decode_official", *words), "us", 3, 4)
+        for what, words in DECODED.items()
     ),
     *(
-        Row(f"the same without [fast]: {kind}", _micro("decode_plain", "WORKLOAD", kind), _micro("decode_official", "WORKLOAD", kind), "us", 1.5, 2)
-        for kind in ("price_change", "book", "last_trade_price")
+        Row(f"the same without [fast]: {what}", _micro("decode_plain", *words), _micro("decode_official", *words), "us", 1.5, 2)
+        for what, words in DECODED.items()
     ),
     Row("end to end, verify top, on_price_change / polymarket-client (keeps no books)", _stream("ours_top", SOME), _stream("official", FEW), "wall", 5, 8),
     Row("end to end, verify top, on_book_update / polymarket-client", _stream("ours_books", SOME), _stream("official", FEW), "wall", 8, 12),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .books import Changes, Snapshot
 from .codec import Decoded
 from .errors import DecodeError
 from .events import Book, LastTradePrice, PriceChange
+from .updates import Changes, Snapshot
 
 MOST_LAG = 1.0  # seconds between the two connections' receipts of one event
 

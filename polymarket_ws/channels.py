@@ -9,12 +9,14 @@ from attrs import define, field, frozen
 
 from . import codec
 from .account import Account
-from .books import BookCore, Books, Changes, Snapshot
+from .book_core import BookCore
+from .books import Books
 from .codec import Decoded
 from .credentials import Credentials
 from .errors import DecodeError
 from .events import LastTradePrice, TickSizeChange
 from .merge import Merge
+from .updates import Changes, Snapshot
 
 
 @frozen(eq=False)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 import attrs
 import cattrs
 
-from .books import Change, Changes, Snapshot
 from .errors import DecodeError
 from .events import (
     EVENTS,
@@ -36,6 +35,7 @@ from .subscription_texts import (
     user_change,
     user_subscription,
 )
+from .updates import Change, Changes, Snapshot
 from .usual import Decoded, read_usual
 from .wire_values import (
     digits,

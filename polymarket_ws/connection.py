@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 from .backoff import Backoff, Ending, Verdict
-from .books import BookCore
+from .book_core import BookCore
 from .channels import Channel, Wanted
 from .codec import Decoded, redact
 from .connecting import Connecting

@@ -9,7 +9,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
-from .books import BookCore
+from .book_core import BookCore
 from .callbacks import Callbacks, Registration, callback_name
 from .errors import CallbackError, PolymarketWsError, QueueOverflow
 from .event_queue import EventQueue, Item

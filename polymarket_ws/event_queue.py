@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from .books import BookCore
+from .book_core import BookCore
 from .errors import PolymarketWsError, QueueOverflow
 from .events import EVENTS, OWN, Connected, Disconnected, Event, Gap, Resync, assets_of
 

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from .books import BookCore, level_of, price_of
+from .book_core import BookCore
 from .events import Book, Level
+from .prices import level_of, price_of
 
 
 @frozen

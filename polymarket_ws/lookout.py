@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 
 from .agenda import Agenda
-from .books import Snapshot
 from .channels import MarketChannel
 from .codec import Decoded
 from .errors import HandshakeRejected
@@ -17,6 +16,7 @@ from .options import Options
 from .pacing import Pacer
 from .probe import Probe
 from .succession import Succession
+from .updates import Snapshot
 from .watch import Watch
 
 logger = logging.getLogger(__name__)

@@ -33,10 +33,10 @@ from .alignment import (
     split,
     without,
 )
-from .books import Changes, Snapshot
 from .codec import Decoded
 from .errors import DecodeError
 from .events import BestBidAsk, Book, MarketResolved, NewMarket, PriceChange, Unknown
+from .updates import Changes, Snapshot
 
 FROZEN_SECONDS = 1.5  # after which what only the follower received has frozen on the leader
 WINDOW_SECONDS = 3.0  # of the follower: what came while the leader's freeze was not noticed yet

@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Callable
 
-from .books import Snapshot
 from .codec import Decoded, decode, market_subscription
 from .connecting import Connecting
 from .errors import ConnectionLost, ConnectTimeout, PolymarketWsError, ProtocolError
@@ -16,6 +15,7 @@ from .frames import Close, FrameParser, Violation
 from .options import Options
 from .session import NORMAL_CLOSURE
 from .transport import Attempt, Link
+from .updates import Snapshot
 
 ANSWER_SECONDS = 3.0  # from the first answer to the last
 

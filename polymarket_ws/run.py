@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from .account import Account
-from .books import NO_SNAPSHOT, BookCore, Books
+from .book_core import NO_SNAPSHOT, BookCore
+from .books import Books
 from .broadcasts import Broadcasts
 from .callbacks import Callbacks, is_data
 from .channels import Channel, MarketChannel, UserChannel, Wanted

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable
 from attrs import define, field
 
 from .backoff import Ending
-from .books import BookCore, Snapshot
+from .book_core import BookCore
 from .channels import Channel, Wanted
 from .codec import NOTICES, PING, PONG, Decoded, decode, redact
 from .errors import ConnectionLost, DecodeError, ProtocolError
@@ -20,6 +20,7 @@ from .incidents import Incidents
 from .merge import Handover
 from .options import Options
 from .repeats import is_milestone
+from .updates import Snapshot
 
 logger = logging.getLogger(__name__)
 

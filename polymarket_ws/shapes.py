@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from attrs import define
 
-from .books import Change
+from .updates import Change
 
 
 class Unusual(Exception):

@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn, TypeVar, final, overload
 
 from .account import Account
-from .books import BookCore
+from .book_core import BookCore
 from .callbacks import Callback, Callbacks, Registration
 from .credentials import Credentials
 from .errors import ConfigurationError, PolymarketWsError

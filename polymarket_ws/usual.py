@@ -12,11 +12,12 @@ from decimal import Decimal
 from operator import gt, itemgetter, lt
 from typing import Any, NamedTuple, NoReturn
 
-from .books import Change, Changes, Snapshot, known_prices, price_of
 from .drafts import make_last_trade_price, make_level_change, make_price_change
 from .events import Book, Event, Level, LevelChange, PriceChange, Side
 from .json_text import NUMBER_CHARS
+from .prices import known_prices, price_of
 from .shapes import BookShape, ChangesShape, PrintShape, Shape, Unusual
+from .updates import Change, Changes, Snapshot
 
 _MS_CHARS = 13
 _LEVELS_LIMIT = 16_384  # some 400 bytes each

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import define, field
 
 from .agenda import Agenda
-from .books import BookCore
+from .book_core import BookCore
 
 LONGEST_LIMIT = 600.0  # seconds: the most by which a freeze after a quiet night is noticed late
 

@@ -20,13 +20,15 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from polymarket_ws.books import BookCore, Books, Snapshot
+from polymarket_ws.book_core import BookCore
+from polymarket_ws.books import Books
 from polymarket_ws.channels import MarketChannel, Wanted
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.events import Gap, Resync
 from polymarket_ws.options import Options
 from polymarket_ws.session import Session, Tally
 from polymarket_ws.testing import SimulatedExchange
+from polymarket_ws.updates import Snapshot
 
 SWITCHES = list(product(("market", "taker"), ("early", "late")))
 _ELSEWHERE = frozenset({"order", "trade", "best_bid_ask", "new_market"})

@@ -17,7 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 CONTRACTS = ("importlinter:contract:sans-io", "importlinter:contract:sans-io-but-a-lock")
 OTHER_FILE = {
     "alignment": "merge",
+    "book_core": "books",
+    "book_sides": "books",
+    "prices": "books",
     "shapes": "usual",
+    "updates": "books",
 }  # module -> test file's noun, where the two differ
 PAIR_SECONDS = 300
 

@@ -14,23 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymarket_ws import books as books_module
+from polymarket_ws import prices
+from polymarket_ws.book_core import HELD_LIMIT, BookCore
 from polymarket_ws.books import (
     CHECK_SECONDS,
     DOUBT_SECONDS,
     FAILING_SECONDS,
     FAILURES,
-    HELD_LIMIT,
     RECIPE_ASSETS,
-    BookCore,
     Books,
-    Change,
-    Changes,
-    Snapshot,
 )
 from polymarket_ws.events import Level
 from polymarket_ws.integrity import Parameters, book_hash, book_head
 from polymarket_ws.live_book import LiveBook, Top
+from polymarket_ws.updates import Change, Changes, Snapshot
 
 MARKET = "0x" + "a" * 64
 YES, NO = "1", "2"
@@ -453,13 +450,13 @@ def test_age_is_never_negative() -> None:
 
 def test_the_store_of_known_prices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sent ever new prices would not fill the memory through it."""
-    monkeypatch.setattr(books_module, "known_prices", {})
-    monkeypatch.setattr(books_module, "_INTERNED_LIMIT", 2)
+    monkeypatch.setattr(prices, "known_prices", {})
+    monkeypatch.setattr(prices, "_INTERNED_LIMIT", 2)
     books, [book] = make_books(YES)
 
     books.replace(snapshot(bids=[("0.1", "1"), ("0.2", "2"), ("0.3", "3")], asks=[]), now=0)
 
-    assert 2 == len(books_module.known_prices)
+    assert 2 == len(prices.known_prices)
     assert numbers({"0.1": "1", "0.2": "2", "0.3": "3"}) == sides(book)[0]
 
 

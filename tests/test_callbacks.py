@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from polymarket_ws.books import BookCore
+from polymarket_ws.book_core import BookCore
 from polymarket_ws.callbacks import Callbacks, Registration, callback_name, is_data
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.events import (

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws.account import Account
-from polymarket_ws.books import BookCore, Books
+from polymarket_ws.book_core import BookCore
+from polymarket_ws.books import Books
 from polymarket_ws.channels import (
     Channel,
     FollowingChannel,

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws import codec, events
-from polymarket_ws.books import Change, Changes, Snapshot
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, Event, Level, PriceChange, Side, Unknown
 from polymarket_ws.json_text import ShapeError, check_text
+from polymarket_ws.updates import Change, Changes, Snapshot
 
 OWN_FRAMES = Path(__file__).parent / "frames"
 KINDS = {

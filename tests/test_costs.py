@@ -16,7 +16,8 @@ import pytest
 from bench.load import frame
 from bench.workload import Workload, simulated
 
-from polymarket_ws.books import BookCore, Books, Changes
+from polymarket_ws.book_core import BookCore
+from polymarket_ws.books import Books
 from polymarket_ws.callbacks import Callbacks, Registration
 from polymarket_ws.channels import MarketChannel, Wanted
 from polymarket_ws.codec import Decoded, decode
@@ -26,6 +27,7 @@ from polymarket_ws.options import Options
 from polymarket_ws.run import Run
 from polymarket_ws.session import Session, Tally
 from polymarket_ws.subscriptions import Subscriptions
+from polymarket_ws.updates import Changes
 
 COSTS = Path(__file__).parent / "bench" / "costs.json"
 TOLERANCE = 0.10  # on the Python that counted

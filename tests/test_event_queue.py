@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymarket_ws.books import BookCore
+from polymarket_ws.book_core import BookCore
 from polymarket_ws.errors import DecodeError, PolymarketWsError, QueueOverflow
 from polymarket_ws.event_queue import LIFECYCLE_LIMIT, EventQueue, Item
 from polymarket_ws.events import (

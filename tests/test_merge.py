@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polymarket_ws.alignment import MOST_LAG, Message
-from polymarket_ws.books import Change, Changes, Snapshot
 from polymarket_ws.codec import Decoded
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import (
@@ -29,6 +28,7 @@ from polymarket_ws.events import (
     Unknown,
 )
 from polymarket_ws.merge import FROZEN_SECONDS, WINDOW_SECONDS, Handover, Merge
+from polymarket_ws.updates import Change, Changes, Snapshot
 
 ONE, TWO = "1", "2"
 MARKET = "0xm"

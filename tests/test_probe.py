@@ -14,10 +14,10 @@ from loopback import Handler, Server, answer, drip, read_frame, read_head, reset
 from recorder import DEADLINE
 
 from polymarket_ws import Options
-from polymarket_ws.books import Snapshot
 from polymarket_ws.errors import ConnectionLost, ConnectTimeout, PolymarketWsError
 from polymarket_ws.probe import Probe
 from polymarket_ws.testing import make_book, make_price_change
+from polymarket_ws.updates import Snapshot
 
 
 def frame(payload: bytes, opcode: int = 1) -> bytes:

@@ -19,7 +19,8 @@ from wsproto.events import Ping as WsPing
 
 from polymarket_ws.account import Account
 from polymarket_ws.backoff import Ending
-from polymarket_ws.books import BookCore, Books
+from polymarket_ws.book_core import BookCore
+from polymarket_ws.books import Books
 from polymarket_ws.channels import FollowingChannel, MarketChannel, UserChannel, Wanted
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.credentials import Credentials

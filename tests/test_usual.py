@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws import usual
-from polymarket_ws.books import Change, Changes
 from polymarket_ws.codec import _decode_any
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, PriceChange
 from polymarket_ws.shapes import BookShape, ChangesShape, PrintShape
 from polymarket_ws.testing import SimulatedExchange
+from polymarket_ws.updates import Change, Changes
 from polymarket_ws.usual import Decoded, parse_plain, read_usual
 
 FRAMES = Path(__file__).resolve().parents[2] / "shared" / "frames"
@@ -229,6 +229,10 @@ def test_broken_texts_are_left_to_the_codec(noise: str, place: int) -> None:
         json.dumps({**CHANGE, "price_changes": []}),
         json.dumps({**CHANGE, "price_changes": "no"}),
         json.dumps({**CHANGE, "timestamp": "0000000000001"}),
+        json.dumps({**CHANGE, "later": "1"}),
+        json.dumps({**CHANGE, "market": None}),
+        json.dumps({**CHANGE, "price_changes": [{**CHANGE["price_changes"][0], "hash": ""}]}),
+        json.dumps({**CHANGE, "price_changes": [{**CHANGE["price_changes"][0], "later": "1"}]}),
         json.dumps({**BOOK, "bids": BOOK["bids"][::-1]}),
         json.dumps({**BOOK, "asks": [{"price": "0.6", "size": "0"}]}),
         json.dumps({**CHANGE, "price_changes": [{**CHANGE["price_changes"][0], "price": "x"}]}),

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
-from polymarket_ws.books import CHECK_SECONDS, DOUBT_SECONDS, BookCore, Books
+from polymarket_ws.book_core import BookCore
+from polymarket_ws.books import CHECK_SECONDS, DOUBT_SECONDS, Books
 from polymarket_ws.channels import MarketChannel, Wanted
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.live_book import LiveBook

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from polymarket_ws.books import BookCore, Snapshot
+from polymarket_ws.book_core import BookCore
+from polymarket_ws.updates import Snapshot
 from polymarket_ws.watch import LONGEST_LIMIT, Watch
 
 NEVER = float("inf")

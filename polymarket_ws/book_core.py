@@ -1,0 +1,324 @@
+"""One live book: written by one shard, shown to any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from attrs import define, field
+
+from .book_sides import BookSide, BookSides
+from .events import Book
+from .integrity import Claim, HashProof, book_head, looks_real
+from .prices import level_of, price_of
+from .updates import Change, Snapshot
+
+NO_SNAPSHOT = "no_snapshot"
+HELD_LIMIT = 4096  # changes kept for one awaited snapshot: some seconds of the busiest market
+NEAR_LEVELS = 5  # of each side: what a trade through several levels usually reaches
+
+
+class _Published(NamedTuple):
+    """What a book shows without a lock: replaced whole, in one assignment."""
+
+    bid: tuple[str, str] | None
+    ask: tuple[str, str] | None
+    timestamp_ms: int
+    stale_reason: str | None
+    integrity: str
+
+
+_EMPTY = _Published(None, None, 0, NO_SNAPSHOT, "unverified")
+
+
+@define(eq=False)
+class BookCore:
+    """One asset's book in one run. Written by one shard's thread, read from any thread."""
+
+    asset_id: str
+    published: _Published = _EMPTY
+    market: str = ""
+    tick_size: Decimal | None = None
+    last_trade_price: Decimal | None = None
+    received_at: float | None = None
+    """Monotonic seconds at which something for this book last arrived."""
+    lock: threading.Lock = field(factory=threading.Lock)
+    """Guards the sides with their hash, and `published`, while they change; held for one message,
+    never while anything else is called. The fields above are each one value, replaced whole."""
+    proof: HashProof = field(factory=HashProof)
+    """Used by the writer alone."""
+    top_differs: bool = False
+    """Whether the best prices are not those that the server last told."""
+    checked_at: float = float("-inf")
+    """Monotonic seconds of the last check of a hash."""
+    pardons: int = 0
+    """Mismatches since its subscription was answered that evidence found to be none."""
+    _verdict: str = "unverified"
+    _sides: BookSides = field(factory=lambda: BookSides(BookSide(), BookSide()))
+    _hash: str | None = None
+    _snapshot_ms: int = 0
+    is_awaited: bool = False
+    """Whether changes are held for a snapshot."""
+    _questioned: bool = False
+    _final_reason: str | None = None
+    _held: deque[tuple[int, Change]] = field(factory=deque)
+
+    @property
+    def valid(self) -> bool:
+        return self.published.stale_reason is None
+
+    @property
+    def integrity(self) -> str:
+        return self.published.integrity
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether it is served, but not as the server has it."""
+        return self.valid and self.integrity == "mismatch"
+
+    @property
+    def mark(self) -> tuple[int, str | None]:
+        """The time of its newest change, in ms, and the hash that came with it."""
+        return self.published.timestamp_ms, self._hash
+
+    @property
+    def mismatch_reason(self) -> str:
+        """What a Gap is to say of the present mismatch."""
+        return "top_mismatch" if self.top_differs else "hash_mismatch"
+
+    def await_snapshot(self) -> None:
+        """A subscription was sent: until its snapshot comes, changes are held."""
+        self.is_awaited, self._questioned = True, False
+        self._held.clear()
+
+    def question(self) -> None:
+        """Evidence was asked for: until it comes, changes are held too."""
+        self.await_snapshot()
+        self._questioned = True
+
+    def sides_of(self, snapshot: Snapshot) -> BookSides:
+        """A snapshot's levels: its own where they are the same, as in most refreshes."""
+        bids, asks = self._sides
+        if bids.shows(snapshot.bids) and asks.shows(snapshot.asks[::-1]):
+            return self._sides
+        return BookSides.of(snapshot)
+
+    def replace(
+        self, snapshot: Snapshot, sides: BookSides | None = None, verdict: str = "unverified"
+    ) -> None:
+        """Take a whole book, then the held changes that it does not contain yet.
+
+        Only a snapshot that answers a subscription carries tick_size (PROTOCOL 1.3). A refresh may
+        overtake that answer; what is held then stays held, since the answer may be the older one.
+
+        Args:
+            sides: The snapshot's, if they are read already: its own, or this book's, which goes on
+                changing them. Nothing else may keep them.
+            verdict: How the check of the snapshot's own hash ended.
+        """
+        sides = sides or BookSides.of(snapshot)
+        with self.lock:
+            self.market = snapshot.market
+            self._sides = sides
+            self._hash, self._snapshot_ms = snapshot.hash, snapshot.timestamp_ms
+            if snapshot.tick_size:
+                self.tick_size = Decimal(snapshot.tick_size)
+            if snapshot.last_trade_price:
+                self.last_trade_price = Decimal(snapshot.last_trade_price)
+            newer = self._newer_held(snapshot)
+            for _, change in newer:
+                self._set(change)
+            if snapshot.tick_size:
+                self.release()
+                self.pardons = 0
+            self.top_differs, self._verdict = False, verdict
+            self._publish(newer[-1][0] if newer else snapshot.timestamp_ms)
+
+    def _newer_held(self, snapshot: Snapshot) -> list[tuple[int, Change]]:
+        """The held changes that the snapshot does not contain."""
+        held = list(self._held)
+        marks = [i for i, (_, c) in enumerate(held) if c.hash and c.hash == snapshot.hash]
+        if marks:
+            return held[marks[-1] + 1 :]
+        return [item for item in held if item[0] >= snapshot.timestamp_ms]
+
+    def release(self) -> None:
+        """No snapshot is awaited any more."""
+        self.is_awaited = self._questioned = False
+        self._held.clear()
+
+    def contradicts(self, snapshot: Snapshot, sides: BookSides) -> bool:
+        """Whether a refresh proves the live book wrong: no change lies between, levels differ."""
+        return (
+            self.valid
+            and not snapshot.tick_size
+            and snapshot.timestamp_ms >= self.published.timestamp_ms
+            and not self._sides.equals(sides)
+        )
+
+    def is_at(self, snapshot: Snapshot) -> bool:
+        """Whether the newest change is the snapshot's."""
+        return self.mark == (snapshot.timestamp_ms, snapshot.hash)
+
+    def repeats(self, snapshot: Snapshot, sides: BookSides) -> bool:
+        """Whether it is the book as it stands, to the letter."""
+        ours = self._sides
+        return (
+            self.is_at(snapshot) and ours.bids.repeats(sides.bids) and ours.asks.repeats(sides.asks)
+        )
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the snapshot that answers a subscription is still to come."""
+        return self.is_awaited and not self._questioned
+
+    @property
+    def is_questioned(self) -> bool:
+        """Whether evidence was asked for and has not come."""
+        return self._questioned
+
+    def compare(self, snapshot: Snapshot) -> str:
+        """What a snapshot of another connection says: "equal", "different" or, if one of both
+        knows changes that the other does not, "unclear". The held changes bridge the two.
+        """
+        sides, timestamp_ms = self._expected(snapshot)
+        if timestamp_ms != self.published.timestamp_ms:
+            return "unclear"
+        return "equal" if self._sides.equals(sides) else "different"
+
+    def differs_from(self, snapshot: Snapshot) -> bool:
+        """Whether its levels, with the held changes, are others than ours, whoever is ahead."""
+        return not self._sides.equals(self._expected(snapshot)[0])
+
+    def _expected(self, snapshot: Snapshot) -> tuple[BookSides, int]:
+        sides, newer = BookSides.of(snapshot), self._newer_held(snapshot)
+        for _, change in newer:
+            sides.set(change)
+        return sides, newer[-1][0] if newer else snapshot.timestamp_ms
+
+    def claim(self) -> Claim | None:
+        """The book as it stands with the hash of its newest change; None if that is no hash."""
+        if self._hash is None or not looks_real(self._hash):
+            return None
+        head = book_head(self.market, self.asset_id)
+        return self._sides.claim(head, self.published.timestamp_ms, self._hash, keep=True)
+
+    def near_prices(self) -> Iterator[str]:
+        """The best prices of both sides, which a trade reaches first."""
+        for side, best in zip(
+            self._sides, (slice(-NEAR_LEVELS, None), slice(NEAR_LEVELS)), strict=True
+        ):
+            for price in side.prices[best]:
+                yield side.level(price)[0]
+
+    def judge(self, verdict: str) -> bool:
+        """Take how the last check of a hash ended; whether the integrity is another now."""
+        before = self.published.integrity
+        with self.lock:
+            self._verdict = verdict
+            self.published = self.published._replace(integrity=self._integrity())
+        return before != self.published.integrity
+
+    def _integrity(self) -> str:
+        return "mismatch" if self.top_differs else self._verdict
+
+    def hold(self, timestamp_ms: int, changes: Iterable[Change]) -> int:
+        """Keep changes for the snapshot that is awaited; returns how many had to be given up.
+
+        None of a live book's: a refresh overtook the answer, which after so many will not come.
+        """
+        self._held.extend((timestamp_ms, change) for change in changes)
+        surplus = max(0, len(self._held) - HELD_LIMIT)
+        if surplus and self.valid:
+            self.release()
+            return 0
+        for _ in range(surplus):
+            self._held.popleft()
+        return surplus
+
+    def apply(self, timestamp_ms: int, changes: Sequence[Change], verify: str) -> bool:
+        """Set the levels that changed; False when the snapshot contains them already.
+
+        Args:
+            timestamp_ms: The server's.
+            changes: Of this asset, at least one.
+            verify: As of Books: what is checked, and so what is kept for checks.
+        """
+        if timestamp_ms < self._snapshot_ms:
+            return False
+        bids, asks = self._sides
+        if verify == "hash":
+            self.proof.touched.extend([change.price for change in changes])
+        with self.lock:
+            bid, ask = self.published.bid, self.published.ask
+            for change in changes:
+                if change.side == "BUY":
+                    bids.set(change.price, change.size)
+                    bid = bids.best(-1)
+                else:
+                    asks.set(change.price, change.size)
+                    ask = asks.best(0)
+            best_bid, best_ask = change.best_bid, change.best_ask
+            self._hash = change.hash
+            if verify != "off":
+                # Mostly the texts are equal: two calls saved.
+                is_bid_right = bid and bid[0] == best_bid
+                is_ask_right = ask and ask[0] == best_ask
+                self.top_differs = not (
+                    (is_bid_right or _same_price(bid, best_bid, "0"))
+                    and (is_ask_right or _same_price(ask, best_ask, "1"))
+                )
+            integrity = "mismatch" if self.top_differs else self._verdict
+            shown = bid, ask, timestamp_ms, self._final_reason, integrity
+            self.published = tuple.__new__(_Published, shown)  # its own call would cost twice that
+        return True
+
+    def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:
+        """Stop being served as live; False when it was not. The levels stay, to be looked at."""
+        with self.lock:
+            was_live = self.valid
+            if for_good:
+                self._final_reason = reason
+            elif self.published.stale_reason == NO_SNAPSHOT:
+                return False  # it never was live: that is what it lacks
+            self.published = self.published._replace(stale_reason=self._final_reason or reason)
+        return was_live
+
+    def levels(self, depth: int | None) -> Book:
+        """A consistent copy of both sides, best first."""
+        with self.lock:
+            bid_side, ask_side = self._sides
+            bids = [bid_side.level(p) for p in reversed(bid_side.prices[-(depth or 0) :])]
+            asks = [ask_side.level(p) for p in ask_side.prices[:depth]]
+            shown, market, hash_ = self.published, self.market, self._hash
+            tick_size, last_trade_price = self.tick_size, self.last_trade_price
+        return Book(
+            market=market,
+            asset_id=self.asset_id,
+            timestamp_ms=shown.timestamp_ms,
+            hash=hash_,
+            bids=tuple(level_of(text) for text in bids),
+            asks=tuple(level_of(text) for text in asks),
+            tick_size=tick_size,
+            last_trade_price=last_trade_price,
+        )
+
+    def _set(self, change: Change) -> None:
+        self._sides.set(change)
+        self._hash = change.hash
+        self.proof.touched.append(change.price)
+
+    def _publish(self, timestamp_ms: int) -> None:
+        bid, ask = self._sides.bids.best(-1), self._sides.asks.best(0)
+        self.published = _Published(bid, ask, timestamp_ms, self._final_reason, self._integrity())
+
+
+def _same_price(ours: tuple[str, str] | None, theirs: str | None, empty: str) -> bool:
+    """Whether the best price is the server's, which writes `empty` or nothing for an empty side."""
+    if not theirs:
+        return True
+    price = ours[0] if ours else empty
+    return price == theirs or price_of(price) == price_of(theirs)

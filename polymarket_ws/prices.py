@@ -1,0 +1,38 @@
+"""Prices, which are few on their grid: read once, and stored once for all books."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from .events import Level
+
+_INTERNED_LIMIT = 65_536  # prices on the finest known grid (0.0001) are 10 000
+
+known_prices: dict[str, Decimal] = {}
+"""Prices by their text, each of which was read as a number once."""
+usual_texts: dict[Decimal, str] = {}
+"""The first text of each level's price: on the wire it has one, but for old frames."""
+
+
+def price_of(text: str) -> Decimal:
+    """The price as a number, interned: on its grid few texts make up most of a stream."""
+    try:
+        return known_prices[text]
+    except KeyError:
+        number = Decimal(text)
+        if len(known_prices) < _INTERNED_LIMIT:
+            known_prices[text] = number
+        return number
+
+
+def is_usual(number: Decimal, text: str) -> bool:
+    """Whether a level's price is written as it was at first, and so need not be kept."""
+    if len(usual_texts) < _INTERNED_LIMIT:
+        return usual_texts.setdefault(number, text) == text
+    return usual_texts.get(number) == text
+
+
+def level_of(texts: tuple[str, str]) -> Level:
+    """A level of its price and size as the wire wrote them."""
+    price, size = texts
+    return Level(price_of(price), Decimal(size))

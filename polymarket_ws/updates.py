@@ -1,0 +1,43 @@
+"""What the wire says of a book, in its own strings: a whole one, or levels that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from attrs import define
+
+
+@define
+class Change:
+    """One level's new size, in the wire's own strings."""
+
+    asset_id: str
+    price: str
+    size: str
+    side: str
+    """"BUY" changes the bids, "SELL" the asks."""
+    hash: str | None
+    best_bid: str | None
+    best_ask: str | None
+
+
+class Changes(NamedTuple):
+    """The level changes of one price_change message."""
+
+    market: str
+    timestamp_ms: int
+    changes: Sequence[Change]
+
+
+class Snapshot(NamedTuple):
+    """A whole book, in the wire's own strings and order of levels."""
+
+    market: str
+    asset_id: str
+    timestamp_ms: int
+    hash: str | None
+    bids: Sequence[tuple[str, str]]
+    asks: Sequence[tuple[str, str]]
+    tick_size: str | None
+    last_trade_price: str | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
@@ -64,7 +63,7 @@ class BookCore:
     """Whether changes are held for a snapshot."""
     _questioned: bool = False
     _final_reason: str | None = None
-    _held: deque[tuple[int, Change]] = field(factory=deque)
+    _held: list[tuple[int, Change]] = field(factory=list)
 
     @property
     def valid(self) -> bool:
@@ -139,7 +138,7 @@ class BookCore:
 
     def _newer_held(self, snapshot: Snapshot) -> list[tuple[int, Change]]:
         """The held changes that the snapshot does not contain."""
-        held = list(self._held)
+        held = self._held
         marks = [i for i, (_, c) in enumerate(held) if c.hash and c.hash == snapshot.hash]
         if marks:
             return held[marks[-1] + 1 :]
@@ -235,8 +234,7 @@ class BookCore:
         if surplus and self.valid:
             self.release()
             return 0
-        for _ in range(surplus):
-            self._held.popleft()
+        del self._held[:surplus]
         return surplus
 
     def apply(self, timestamp_ms: int, changes: Sequence[Change], verify: str) -> bool:

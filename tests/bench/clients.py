@@ -393,6 +393,48 @@ async def _polyws(meter: Meter, port: int, work: Workload) -> None:
     os._exit(0)
 
 
+def polymarket_apis(meter: Meter, port: int, work: Workload) -> None:
+    """polymarket-apis: asyncio on a thread of its own, pydantic events, float books."""
+    from polymarket_apis.clients import websockets_client as package
+
+    # Its default would reconnect, since it reads faster than it handles.
+    queue = package.WebsocketQueueConfig(maxsize=5_000_000)
+    client = package.PolymarketWebsocketsClient(queue=queue)
+    client.url_market = f"ws://127.0.0.1:{port}/ws/market"
+    began = False
+
+    def take(event: Any) -> None:
+        nonlocal began
+        if not began:
+            began = True
+            meter.begin()
+        elif meter.see():
+            meter.report()
+            os._exit(0)
+
+    books = package.LocalOrderBookStore()
+    client.open_market_connection(work.asset_ids, False, take, local_order_books=books)
+    threading.Event().wait()
+
+
+def eggplant(meter: Meter, port: int, work: Workload) -> None:
+    """eggplant-sdk: asyncio, events with Decimal as dataclasses, no books."""
+    asyncio.run(_eggplant(meter, port, work))
+
+
+async def _eggplant(meter: Meter, port: int, work: Workload) -> None:
+    from eggplant_sdk.ws.market import MarketStream, MarketStreamConfig
+
+    url = f"ws://127.0.0.1:{port}/ws/market"
+    stream = await MarketStream.connect(MarketStreamConfig(work.asset_ids, url, False))
+    await stream.next_text()  # the array of first books, which its next_event() refuses
+    meter.begin()
+    while await stream.next_event():
+        if meter.see():
+            break
+    meter.report()
+
+
 CLIENTS: dict[str, Callable[[Meter, int, Workload], None]] = {
     f.__name__: f
     for f in (
@@ -412,6 +454,8 @@ CLIENTS: dict[str, Callable[[Meter, int, Workload], None]] = {
         websockets_asyncio_tls,
         picows_receive,
         polyws,
+        polymarket_apis,
+        eggplant,
     )
 }
 

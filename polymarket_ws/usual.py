@@ -6,21 +6,20 @@ where anything is unusual it returns None, and the codec, which can say what and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Container
 from decimal import Decimal
-from operator import gt, itemgetter, lt
-from typing import Any, NamedTuple, NoReturn
+from operator import gt, lt
+from typing import Any, NamedTuple
 
 from .drafts import make_last_trade_price, make_level_change, make_price_change
 from .events import Book, Event, Level, LevelChange, PriceChange, Side
-from .json_text import NUMBER_CHARS
-from .prices import known_prices, price_of
+from .level_reader import LevelReader, check_levels, is_number, read_price
+from .plain_shapes import parse as parse_plain
+from .prices import known_prices
 from .shapes import BookShape, ChangesShape, PrintShape, Shape, Unusual
-from .updates import Change, Changes, Snapshot
+from .updates import Changes, Snapshot
 
 _MS_CHARS = 13
-_LEVELS_LIMIT = 16_384  # some 400 bytes each
 
 
 def find_fast_parser() -> Callable[[str], list[Shape]] | None:
@@ -34,14 +33,9 @@ def find_fast_parser() -> Callable[[str], list[Shape]] | None:
 
 parse_fast = find_fast_parser()
 
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and its like
-
-
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-_JSON = json.JSONDecoder(parse_constant=_refuse)  # any number makes a shape unusual
 _new = tuple.__new__  # what a named tuple's own constructor does, by one call less
+_levels = LevelReader()
 
 
 class Decoded(NamedTuple):
@@ -80,91 +74,6 @@ def read_usual(
         return None
 
 
-# The standard library's parser.
-
-
-_CHANGE = itemgetter("asset_id", "price", "size", "side", "hash", "best_bid", "best_ask")
-_LEVEL = itemgetter("price", "size")
-_BOOK = itemgetter("market", "asset_id", "timestamp", "hash")
-_PRINT = itemgetter(
-    "market",
-    "asset_id",
-    "price",
-    "size",
-    "side",
-    "timestamp",
-    "fee_rate_bps",
-    "transaction_hash",
-)
-
-
-def parse_plain(text: str) -> list[Shape]:
-    """What all elements are; Unusual unless each has a usual shape."""
-    try:
-        document = _JSON.decode(text)
-        elements = document if document.__class__ is list else [document]
-        return [_PARSERS[element["event_type"]](element) for element in elements]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise Unusual from None
-
-
-def _parse_changes(element: dict[str, Any]) -> ChangesShape:
-    changes: list[Change] = []
-    for entry in element["price_changes"]:
-        texts = _CHANGE(entry)
-        "".join(texts)  # a TypeError for all that is no string
-        if len(entry) != len(texts):
-            raise KeyError
-        changes.append(Change(*texts))
-    if len(element) != 4:
-        raise KeyError
-    return ChangesShape(_text(element["market"]), _text(element["timestamp"]), changes)
-
-
-def _parse_book(element: dict[str, Any]) -> BookShape:
-    tick_size, last_trade_price = element.get("tick_size"), element.get("last_trade_price")
-    if len(element) != 7 + (tick_size is not None) + (last_trade_price is not None):
-        raise KeyError
-    market, asset_id, timestamp, hash = _BOOK(element)
-    "".join((market, asset_id, timestamp, hash, tick_size or "", last_trade_price or ""))
-    bids, asks = _parse_levels(element["bids"]), _parse_levels(element["asks"])
-    return BookShape(market, asset_id, timestamp, hash, bids, asks, tick_size, last_trade_price)
-
-
-def _parse_levels(levels: Any) -> list[tuple[str, str]]:
-    if levels.__class__ is not list:
-        raise TypeError
-    texts = [_LEVEL(level) for level in levels if len(level) == 2]
-    if len(texts) != len(levels):
-        raise KeyError
-    "".join(map("".join, texts))
-    return texts
-
-
-def _parse_print(element: dict[str, Any]) -> PrintShape:
-    texts = _PRINT(element)
-    if len(element) != len(texts) + 1:
-        raise KeyError
-    "".join(texts)
-    return PrintShape(*texts)
-
-
-def _text(value: Any) -> str:
-    if value.__class__ is not str:
-        raise TypeError
-    return str(value)
-
-
-_PARSERS: dict[str, Callable[[dict[str, Any]], Shape]] = {
-    "price_change": _parse_changes,
-    "book": _parse_book,
-    "last_trade_price": _parse_print,
-}
-
-
-# From shapes to events. The values are checked here, whoever parsed.
-
-
 def _read_time(text: str) -> int:
     """Milliseconds since 1970, from 2001 to 2286: 13 digits."""
     if len(text) != _MS_CHARS or not text.isdecimal() or text[0] == "0":
@@ -172,21 +81,10 @@ def _read_time(text: str) -> int:
     return int(text)
 
 
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal() and len(text) <= NUMBER_CHARS
-
-
 def _read_number(text: str) -> Decimal:
-    if not _is_number(text):
+    if not is_number(text):
         raise Unusual
     return Decimal(text)
-
-
-def _read_price(text: str) -> Decimal:
-    """Interned, if there is room."""
-    if not _is_number(text):
-        raise Unusual
-    return price_of(text)
 
 
 def _read_changes(
@@ -203,9 +101,9 @@ def _read_changes(
             size = _read_number(text)
         side, hash = _SIDES.get(change.side), change.hash
         bid, ask = change.best_bid, change.best_ask
-        price = known(change.price) or _read_price(change.price)
-        best_bid = known(bid) or _read_price(bid)  # type: ignore[arg-type]  # a shape's is a str
-        best_ask = known(ask) or _read_price(ask)  # type: ignore[arg-type]
+        price = known(change.price) or read_price(change.price)
+        best_bid = known(bid) or read_price(bid)  # type: ignore[arg-type]  # a shape's is a str
+        best_ask = known(ask) or read_price(ask)  # type: ignore[arg-type]
         if not (text and hash and side):
             raise Unusual
         if is_heard:
@@ -222,11 +120,11 @@ def _read_changes(
 def _read_book(shape: BookShape, received_at_ns: int, heard: Container[str] | None) -> Decoded:
     timestamp_ms, hash = _read_time(shape.timestamp), shape.hash or None
     tick_size, last_trade_price = shape.tick_size, shape.last_trade_price or None
-    bids = [_known_levels[texts] for texts in shape.bids]
-    asks = [_known_levels[texts] for texts in shape.asks]
-    tick, last = (None if t is None else _read_price(t) for t in (tick_size, last_trade_price))
+    tick, last = (None if t is None else read_price(t) for t in (tick_size, last_trade_price))
     event = None
     if heard is None or "book" in heard:
+        levels = _levels.read(shape.asset_id, shape.bids + shape.asks)
+        bids, asks = levels[: len(shape.bids)], levels[len(shape.bids) :]
         if not (_is_ordered(bids, lt) and _is_ordered(asks, gt)):
             raise Unusual
         event = Book(
@@ -240,6 +138,9 @@ def _read_book(shape: BookShape, received_at_ns: int, heard: Container[str] | No
             last_trade_price=last,
             received_at_ns=received_at_ns,
         )
+    else:
+        check_levels(shape.bids)
+        check_levels(shape.asks)
     update = Snapshot(
         shape.market,
         shape.asset_id,
@@ -253,24 +154,6 @@ def _read_book(shape: BookShape, received_at_ns: int, heard: Container[str] | No
     return Decoded(event, update)
 
 
-class _KnownLevels(dict[tuple[str, str], Level]):
-    """Levels by their texts: a book comes anew after each trade, with most of them as before."""
-
-    def __missing__(self, texts: tuple[str, str]) -> Level:
-        price, size = texts
-        numbers = known_prices.get(price) or _read_price(price), _read_number(size)
-        if not numbers[1]:  # a book without that level
-            raise Unusual
-        level: Level = _new(Level, numbers)
-        if len(self) >= _LEVELS_LIMIT:
-            self.clear()
-        self[texts] = level
-        return level
-
-
-_known_levels = _KnownLevels()
-
-
 def _is_ordered(levels: list[Level], is_worse: Callable[[Decimal, Decimal], bool]) -> bool:
     """Whether they are in the wire's order, the best last, each price once."""
     prices = [price for price, _ in levels]
@@ -282,11 +165,11 @@ def _read_print(shape: PrintShape, received_at_ns: int, heard: Container[str] | 
     if side is None:
         raise Unusual
     if fee_rate_bps is None:  # mostly it is the known 0, which `or` would read again
-        fee_rate_bps = _read_price(shape.fee_rate_bps)
+        fee_rate_bps = read_price(shape.fee_rate_bps)
     event = make_last_trade_price(
         shape.market,
         shape.asset_id,
-        known_prices.get(shape.price) or _read_price(shape.price),
+        known_prices.get(shape.price) or read_price(shape.price),
         _read_number(shape.size),
         side,
         _read_time(shape.timestamp),

@@ -19,6 +19,7 @@ OTHER_FILE = {
     "alignment": "merge",
     "book_core": "books",
     "book_sides": "books",
+    "plain_shapes": "usual",
     "prices": "books",
     "shapes": "usual",
     "updates": "books",

@@ -246,7 +246,11 @@ def test_broken_texts_are_left_to_the_codec(noise: str, place: int) -> None:
         json.dumps({**BOOK, "bids": [{"price": "0.4", "size": "."}]}),
         json.dumps({**BOOK, "bids": [{"price": "0.4", "size": "1", "n": "1"}]}),
         json.dumps({**ANSWER, "tick_size": "fine"}),
-        json.dumps({**ANSWER, "tick_size": 1}),
+        *(
+            json.dumps({**ANSWER, key: value})
+            for key in ("tick_size", "last_trade_price")
+            for value in (1, 0, 0.0, False, [], {})
+        ),
         json.dumps({**ANSWER, "last_trade_price": "none"}),
         json.dumps({**PRINT, "transaction_hash": None}),
         json.dumps({**PRINT, "later": "1"}),
@@ -266,15 +270,6 @@ def test_a_program_that_tolerates_nan_gets_none(size: str) -> None:
     with decimal.localcontext() as context:
         context.traps[decimal.InvalidOperation] = False
         assert read_usual(text, 0, None) is None
-
-
-def test_known_levels_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When there is no room for more, all are forgotten, and read anew."""
-    monkeypatch.setattr(usual, "_LEVELS_LIMIT", 2)
-    for number in range(5):
-        text = json.dumps({**BOOK, "asks": [{"price": "0.6", "size": f"{number + 1}"}]})
-        assert agrees(text)
-        assert len(usual._known_levels) <= 2
 
 
 def test_an_empty_array_holds_nothing() -> None:

@@ -50,7 +50,7 @@ def decode_ours(path: str, kind: str) -> dict[str, Any]:
     snapshot = _workload(path).snapshot
 
     def begin() -> None:
-        usual._known_levels.clear()
+        usual._levels._known.clear()
         decode(snapshot, "market", 0)
 
     return _each(_texts(path, kind), lambda text: decode(text, "market", 0), begin)

@@ -1,0 +1,97 @@
+"""The usual shapes parsed by the standard library, for who has not installed the extra `[fast]`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, NoReturn
+
+from .shapes import BookShape, ChangesShape, PrintShape, Shape, Unusual
+from .updates import Change
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and its like
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)  # any number makes a shape unusual
+_CHANGE = itemgetter("asset_id", "price", "size", "side", "hash", "best_bid", "best_ask")
+_LEVEL = itemgetter("price", "size")
+_BOOK = itemgetter("market", "asset_id", "timestamp", "hash")
+_PRINT = itemgetter(
+    "market",
+    "asset_id",
+    "price",
+    "size",
+    "side",
+    "timestamp",
+    "fee_rate_bps",
+    "transaction_hash",
+)
+
+
+def parse(text: str) -> list[Shape]:
+    """What all elements are; Unusual unless each has a usual shape."""
+    try:
+        document = _JSON.decode(text)
+        elements = document if document.__class__ is list else [document]
+        return [_PARSERS[element["event_type"]](element) for element in elements]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Unusual from None
+
+
+def _parse_changes(element: dict[str, Any]) -> ChangesShape:
+    changes: list[Change] = []
+    for entry in element["price_changes"]:
+        texts = _CHANGE(entry)
+        "".join(texts)  # a TypeError for all that is no string
+        if len(entry) != len(texts):
+            raise KeyError
+        changes.append(Change(*texts))
+    if len(element) != 4:
+        raise KeyError
+    return ChangesShape(_text(element["market"]), _text(element["timestamp"]), changes)
+
+
+def _parse_book(element: dict[str, Any]) -> BookShape:
+    market, asset_id, timestamp, hash = _BOOK(element)
+    tick_size, last_trade_price = element.get("tick_size"), element.get("last_trade_price")
+    told = (market, asset_id, timestamp, hash, tick_size, last_trade_price)
+    texts = [text for text in told if text is not None]
+    "".join(texts)
+    if len(element) != len(texts) + 3:  # event_type and the two sides
+        raise KeyError
+    bids, asks = _parse_levels(element["bids"]), _parse_levels(element["asks"])
+    return BookShape(market, asset_id, timestamp, hash, bids, asks, tick_size, last_trade_price)
+
+
+def _parse_levels(levels: Any) -> list[tuple[str, str]]:
+    if levels.__class__ is not list:
+        raise TypeError
+    texts = [_LEVEL(level) for level in levels]
+    "".join(map("".join, texts))
+    if any(len(level) != 2 for level in levels):
+        raise KeyError
+    return texts
+
+
+def _parse_print(element: dict[str, Any]) -> PrintShape:
+    texts = _PRINT(element)
+    if len(element) != len(texts) + 1:
+        raise KeyError
+    "".join(texts)
+    return PrintShape(*texts)
+
+
+def _text(value: Any) -> str:
+    if value.__class__ is not str:
+        raise TypeError
+    return str(value)
+
+
+_PARSERS: dict[str, Callable[[dict[str, Any]], Shape]] = {
+    "price_change": _parse_changes,
+    "book": _parse_book,
+    "last_trade_price": _parse_print,
+}

@@ -110,8 +110,8 @@ class BookCore:
     ) -> None:
         """Take a whole book, then the held changes that it does not contain yet.
 
-        Only a snapshot that answers a subscription carries tick_size (PROTOCOL 1.3). A refresh may
-        overtake that answer; what is held then stays held, since the answer may be the older one.
+        A refresh may overtake the answer to a subscription; what is held then stays held, since the
+        answer may be the older one.
 
         Args:
             sides: The snapshot's, if they are read already: its own, or this book's, which goes on
@@ -123,18 +123,22 @@ class BookCore:
             self.market = snapshot.market
             self._sides = sides
             self._hash, self._snapshot_ms = snapshot.hash, snapshot.timestamp_ms
-            if snapshot.tick_size:
-                self.tick_size = Decimal(snapshot.tick_size)
-            if snapshot.last_trade_price:
-                self.last_trade_price = Decimal(snapshot.last_trade_price)
+            self.take_values(snapshot)
             newer = self._newer_held(snapshot)
             for _, change in newer:
                 self._set(change)
-            if snapshot.tick_size:
+            if snapshot.is_answer:
                 self.release()
                 self.pardons = 0
             self.top_differs, self._verdict = False, verdict
             self._publish(newer[-1][0] if newer else snapshot.timestamp_ms)
+
+    def take_values(self, snapshot: Snapshot) -> None:
+        """What an answer tells beside the levels."""
+        if snapshot.tick_size:
+            self.tick_size = Decimal(snapshot.tick_size)
+        if snapshot.last_trade_price:
+            self.last_trade_price = Decimal(snapshot.last_trade_price)
 
     def _newer_held(self, snapshot: Snapshot) -> list[tuple[int, Change]]:
         """The held changes that the snapshot does not contain."""
@@ -153,7 +157,7 @@ class BookCore:
         """Whether a refresh proves the live book wrong: no change lies between, levels differ."""
         return (
             self.valid
-            and not snapshot.tick_size
+            and not snapshot.is_answer
             and snapshot.timestamp_ms >= self.published.timestamp_ms
             and not self._sides.equals(sides)
         )

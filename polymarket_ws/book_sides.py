@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from .integrity import Claim, level_text
-from .prices import is_usual, known_prices, price_of, usual_texts
+from .prices import first_texts, is_first_text, known_prices, price_of
 from .updates import Change, Snapshot
 
 
@@ -29,7 +29,7 @@ class BookSide:
         texts, sizes = zip(*levels, strict=True) if levels else ((), ())
         numbers = list(map(price_of, texts))
         self.sizes = dict(zip(numbers, sizes, strict=True))
-        odd = {n: t for n, t in zip(numbers, texts, strict=True) if not is_usual(n, t)}
+        odd = {n: t for n, t in zip(numbers, texts, strict=True) if not is_first_text(n, t)}
         self._odd: dict[Decimal, str] | None = odd or None
         for number in [n for n, size in self.sizes.items() if _is_zero(size)]:
             del self.sizes[number]
@@ -48,14 +48,14 @@ class BookSide:
         if number not in self.sizes:
             insort(self.prices, number)
         self.sizes[number] = size
-        if usual_texts.get(number) != price or self._odd is not None:
+        if first_texts.get(number) != price or self._odd is not None:
             self._keep_text(number, price)
         if self._hashed is not None:
             self._hashed[number] = level_text(price, size)
 
     def _keep_text(self, number: Decimal, price: str) -> None:
         odd = self._odd or {}
-        if is_usual(number, price):
+        if is_first_text(number, price):
             odd.pop(number, None)
         else:
             odd[number] = price
@@ -66,7 +66,7 @@ class BookSide:
         odd = self._odd
         if odd is not None and number in odd:
             return odd[number], self.sizes[number]
-        return usual_texts[number], self.sizes[number]
+        return first_texts[number], self.sizes[number]
 
     def best(self, index: int) -> tuple[str, str] | None:
         if not self.prices:
@@ -74,7 +74,7 @@ class BookSide:
         number = self.prices[index]
         if self._odd is not None:
             return self.level(number)
-        return usual_texts[number], self.sizes[number]  # as level(), by one call less
+        return first_texts[number], self.sizes[number]  # as level(), by one call less
 
     def ascending_texts(self, *, keep: bool) -> list[str]:
         """Of each level its part of the hashed text, lowest price first.
@@ -99,7 +99,7 @@ class BookSide:
         sizes = self.sizes
         if self._odd is not None:
             return [self.level(number) for number in self.prices] == levels
-        return [(usual_texts[number], sizes[number]) for number in self.prices] == levels
+        return [(first_texts[number], sizes[number]) for number in self.prices] == levels
 
     def equals(self, other: BookSide) -> bool:
         """By value: the same size may be written in several ways."""

@@ -51,7 +51,7 @@ class Books:
     _by_market: dict[str, dict[str, BookCore]] = field(factory=dict)
     _checks: Agenda[BookCore] = field(factory=Agenda)
     _doubts: Agenda[BookCore] = field(factory=Agenda)
-    _suspects: list[BookCore] = field(factory=list)
+    _suspects: dict[BookCore, None] = field(factory=dict)
     _proofs: list[tuple[BookCore, str]] = field(factory=list)
     _fitted: set[str] = field(factory=set)
     """Assets whose last snapshot had a hash that fitted."""
@@ -94,25 +94,21 @@ class Books:
         core = self._cores.get(snapshot.asset_id)
         if core is None:
             return []
-        changed: list[BookCore] = []
-        if snapshot.tick_size or snapshot.last_trade_price:  # a refresh has neither
-            changed = self._settle_market(snapshot.market, now)
         sides = core.sides_of(snapshot)
         if self.verify != "off" and core.contradicts(snapshot, sides):
             self.refresh_mismatches += 1
             self._proofs.append((core, "refresh_mismatch"))
-        self._forget(core)
-        verdict = "unverified"
+        core.proof.unexplained = None
+        verdict, recanted = "unverified", list[BookCore]()
         if self.verify == "hash":
             verdict, recanted = self._judge(core, snapshot, sides, now)
-            changed += recanted
         core.replace(snapshot, sides, verdict)
         core.received_at = now
         self._by_market.setdefault(core.market, {})[core.asset_id] = core
         if not core.is_at(snapshot):
             self._put_check(core, now)
         self._watch(core, now)
-        return [core, *(other for other in changed if other is not core)]
+        return [core, *(other for other in recanted if other is not core)]
 
     def _judge(
         self, core: BookCore, snapshot: Snapshot, sides: BookSides, now: float
@@ -120,15 +116,17 @@ class Books:
         """Check a snapshot's own hash; the verdict, and the cores that lose theirs by it."""
         proof = core.proof
         proof.tick_size = snapshot.tick_size or proof.tick_size
+        is_recent = now < core.checked_at + CHECK_SECONDS
+        if is_recent and core.integrity == "verified" and core.repeats(snapshot, sides):
+            return "verified", []  # what waits to be checked goes on waiting
+        self._checks.drop(core)
         if not looks_real(snapshot.hash) or not proof.tick_size:
             self.unverifiable += 1
             return "unverified", []
-        if core.integrity == "verified" and core.repeats(snapshot, sides):
-            return "verified", []
         self.hash_checks += 1
         core.checked_at = now
         claim = _claim(snapshot, sides)
-        if snapshot.tick_size or proof.parameters is None:
+        if snapshot.is_answer or proof.parameters is None:
             return self._learn(core, claim, snapshot)
         if proof.check(claim):
             return "verified", []
@@ -139,7 +137,7 @@ class Books:
         self, core: BookCore, claim: Claim, snapshot: Snapshot
     ) -> tuple[str, list[BookCore]]:
         """Find what a snapshot's hash fits with; as `_judge`."""
-        last_trade_price = snapshot.last_trade_price or ("" if snapshot.tick_size else None)
+        last_trade_price = snapshot.last_trade_price or ("" if snapshot.is_answer else None)
         if core.proof.learn(claim, last_trade_price):
             self._unfitted.discard(core.asset_id)
             self._fitted.add(core.asset_id)
@@ -223,7 +221,7 @@ class Books:
         """
         self._collect_suspects(now)
         suspects = [core for core in self._suspects if core.is_doubted]
-        self._suspects = []
+        self._suspects = {}
         for core in suspects:
             core.question()
         return suspects
@@ -239,7 +237,7 @@ class Books:
             if core.awaits_answer:  # what is on its way will settle it
                 self._watch(core, now)
             else:
-                self._suspects.append(core)
+                self._suspects[core] = None
 
     def settle(self, core: BookCore, snapshot: Snapshot, now: float) -> str:
         """Take what another connection was told of a book.
@@ -255,6 +253,7 @@ class Books:
         core.release()
         if finding == "equal":
             core.pardons += 1
+            core.take_values(snapshot)
             self._checks.drop(core)
             verdict = "unverified"
             if self.verify == "hash":
@@ -305,6 +304,8 @@ class Books:
     def _watch(self, core: BookCore, now: float) -> None:
         """Let a mismatch become a suspicion when it lasts, and end it with the mismatch."""
         if core.published.integrity == "mismatch" and core.valid:
+            if core.is_questioned:
+                return  # evidence is on its way
             # Where the recipe is wrong now and then, evidence is asked for ever less often.
             self._doubts.put(core, now + DOUBT_SECONDS * 2 ** min(core.pardons, MOST_PARDONS))
         else:

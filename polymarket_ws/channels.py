@@ -159,7 +159,7 @@ class MarketChannel:
         core = self._wanted.cores.get(snapshot.asset_id)
         was_live = core is None or core.valid
         changed = self.books.replace(snapshot, now)
-        if self.merge is not None and core is not None and snapshot.tick_size:
+        if self.merge is not None and core is not None and snapshot.is_answer:
             self.merge.restart(core.asset_id, core.market, core.mark, now)
         is_revived = not was_live and core is not None and core.valid
         revived = (snapshot.asset_id,) if is_revived else ()

@@ -389,7 +389,7 @@ def _is_frozen(lane: _Lane, now: float) -> bool:
 def _is_answer(message: Message) -> bool:
     """Whether it answers a subscription: it belongs to one connection, and to no lane."""
     update = message.update if isinstance(message, Decoded) else None
-    return isinstance(update, Snapshot) and update.tick_size is not None
+    return isinstance(update, Snapshot) and update.is_answer
 
 
 def _is_broadcast(message: Message) -> bool:

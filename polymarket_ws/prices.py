@@ -1,4 +1,8 @@
-"""Prices, which are few on their grid: read once, and stored once for all books."""
+"""Prices, which are few on their grid: read once, and stored once for all books.
+
+All receiving threads share the two dicts without a lock: each step is one operation of a dict, and
+who comes second does what was done.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from .events import Level
 _INTERNED_LIMIT = 65_536  # prices on the finest known grid (0.0001) are 10 000
 
 known_prices: dict[str, Decimal] = {}
-"""Prices by their text, each of which was read as a number once."""
-usual_texts: dict[Decimal, str] = {}
+"""Prices, and the like (ticks, fee rates), by their text: each was read as a number once."""
+first_texts: dict[Decimal, str] = {}
 """The first text of each level's price: on the wire it has one, but for old frames."""
 
 
@@ -25,11 +29,11 @@ def price_of(text: str) -> Decimal:
         return number
 
 
-def is_usual(number: Decimal, text: str) -> bool:
+def is_first_text(number: Decimal, text: str) -> bool:
     """Whether a level's price is written as it was at first, and so need not be kept."""
-    if len(usual_texts) < _INTERNED_LIMIT:
-        return usual_texts.setdefault(number, text) == text
-    return usual_texts.get(number) == text
+    if len(first_texts) < _INTERNED_LIMIT:
+        return first_texts.setdefault(number, text) == text
+    return first_texts.get(number) == text
 
 
 def level_of(texts: tuple[str, str]) -> Level:

@@ -8,9 +8,12 @@ from typing import NamedTuple
 from attrs import define
 
 
-@define
+@define  # not frozen, which would make it in three times the time
 class Change:
-    """One level's new size, in the wire's own strings."""
+    """One level's new size, in the wire's own strings.
+
+    A parser may hand over objects of its own that have these attributes: read them, no more.
+    """
 
     asset_id: str
     price: str
@@ -41,3 +44,8 @@ class Snapshot(NamedTuple):
     asks: Sequence[tuple[str, str]]
     tick_size: str | None
     last_trade_price: str | None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it answers a subscription: only such a one has a tick_size (PROTOCOL 1.3)."""
+        return self.tick_size is not None

@@ -87,7 +87,7 @@ def test_a_level_of_size_0_is_unusual_where_an_event_is_made() -> None:
 def test_levels_of_few_assets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that came first, until so many books of others came that they may be gone."""
     monkeypatch.setattr(level_reader, "ASSETS_LIMIT", 2)
-    monkeypatch.setattr(level_reader, "FORGET_AFTER", 3)
+    monkeypatch.setattr(level_reader, "FORGET_AFTER", 4)
     reader = LevelReader()
 
     def is_kept(asset_id: str) -> bool:
@@ -96,6 +96,7 @@ def test_levels_of_few_assets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [True, True, False] == [is_kept(asset_id) for asset_id in "123"]
     assert [True, True] == [is_kept(asset_id) for asset_id in "12"]
     assert not is_kept("3")
+    assert [] == reader.read("3", [])
     assert [True, True] == [is_kept(asset_id) for asset_id in "34"]
     assert not is_kept("1")
 

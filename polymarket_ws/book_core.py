@@ -257,12 +257,15 @@ class BookCore:
         with self.lock:
             bid, ask = self.published.bid, self.published.ask
             for change in changes:
+                # Most changes lie behind the best price, and leave it as it is.
                 if change.side == "BUY":
-                    bids.set(change.price, change.size)
-                    bid = bids.best(-1)
+                    price = bids.set(change.price, change.size)
+                    if bid is None or price >= price_of(bid[0]):
+                        bid = bids.best(-1)
                 else:
-                    asks.set(change.price, change.size)
-                    ask = asks.best(0)
+                    price = asks.set(change.price, change.size)
+                    if ask is None or price <= price_of(ask[0]):
+                        ask = asks.best(0)
             best_bid, best_ask = change.best_bid, change.best_ask
             self._hash = change.hash
             if verify != "off":

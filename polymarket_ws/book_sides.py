@@ -37,14 +37,15 @@ class BookSide:
         # Of each level its part of the hashed text, from the second hash on.
         self._hashed: dict[Decimal, str] | None = None
 
-    def set(self, price: str, size: str) -> None:
+    def set(self, price: str, size: str) -> Decimal:
+        """Set a level, or remove it; returns its price."""
         number = known_prices.get(price)
         if number is None:
             number = price_of(price)
         if size[0] in "0." and _is_zero(size):
             if self.sizes.pop(number, None):
                 del self.prices[bisect_left(self.prices, number)]
-            return
+            return number
         if number not in self.sizes:
             insort(self.prices, number)
         self.sizes[number] = size
@@ -52,6 +53,7 @@ class BookSide:
             self._keep_text(number, price)
         if self._hashed is not None:
             self._hashed[number] = level_text(price, size)
+        return number
 
     def _keep_text(self, number: Decimal, price: str) -> None:
         odd = self._odd or {}

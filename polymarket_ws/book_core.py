@@ -252,11 +252,12 @@ class BookCore:
         if timestamp_ms < self._snapshot_ms:
             return False
         bids, asks = self._sides
-        if verify == "hash":
-            self.proof.touched.extend([change.price for change in changes])
+        touched = self.proof.touched if verify == "hash" else None
         with self.lock:
             bid, ask = self.published.bid, self.published.ask
             for change in changes:
+                if touched is not None:
+                    touched.append(change.price)
                 # Most changes lie behind the best price, and leave it as it is.
                 if change.side == "BUY":
                     price = bids.set(change.price, change.size)

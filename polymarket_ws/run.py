@@ -139,8 +139,10 @@ class Run:
         do.
         """
         if isinstance(event, PriceChange):  # first, since it is most of a stream
-            named = [change.asset_id for change in event.price_changes]
-            return not self.subscriptions.asset_ids.isdisjoint(named)
+            for change in event.price_changes:
+                if change.asset_id in self.subscriptions.asset_ids:
+                    return True
+            return False
         if isinstance(event, (Order, Trade)):
             markets = self.subscriptions.markets
             return markets is None or event.market.lower() in markets

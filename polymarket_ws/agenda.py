@@ -19,40 +19,38 @@ class Agenda(Generic[T]):
     What is dropped stays in the heap until its time: entries are cheap, and none waits long.
     """
 
-    _due: dict[T, tuple[float, int]] = field(factory=dict)
+    due: dict[T, tuple[float, int]] = field(factory=dict)
+    """What is entered; for others only to be looked in, which costs no call of ours."""
     _heap: list[tuple[float, int, T]] = field(factory=list)
     _numbers: count[int] = field(factory=count)
-
-    def __contains__(self, entry: T) -> bool:
-        return entry in self._due
 
     @property
     def next_due(self) -> float:
         """The earliest time; infinite when there is nothing."""
         heap = self._heap
-        while heap and self._due.get(heap[0][2]) != heap[0][:2]:
+        while heap and self.due.get(heap[0][2]) != heap[0][:2]:
             heapq.heappop(heap)
         return heap[0][0] if heap else float("inf")
 
     def put(self, entry: T, due: float) -> None:
         """Enter it; one that is there already keeps its time."""
-        if entry not in self._due:
-            key = self._due[entry] = due, next(self._numbers)
+        if entry not in self.due:
+            key = self.due[entry] = due, next(self._numbers)
             heapq.heappush(self._heap, (*key, entry))
 
     def drop(self, entry: T) -> bool:
         """Forget it; False when it was not there."""
-        return self._due.pop(entry, None) is not None
+        return self.due.pop(entry, None) is not None
 
     def take_due(self, now: float) -> list[T]:
         """Remove and return what is due, earliest first."""
-        due: list[T] = []
+        taken: list[T] = []
         while self.next_due <= now:
             entry = heapq.heappop(self._heap)[2]
-            del self._due[entry]
-            due.append(entry)
-        return due
+            del self.due[entry]
+            taken.append(entry)
+        return taken
 
     def clear(self) -> None:
-        self._due.clear()
+        self.due.clear()
         self._heap.clear()

@@ -253,7 +253,8 @@ class BookCore:
             return False
         bids, asks = self._sides
         touched = self.proof.touched if verify == "hash" else None
-        with self.lock:
+        self.lock.acquire()  # `with` would cost twice that
+        try:
             bid, ask = self.published.bid, self.published.ask
             for change in changes:
                 if touched is not None:
@@ -280,6 +281,8 @@ class BookCore:
             integrity = "mismatch" if self.top_differs else self._verdict
             shown = bid, ask, timestamp_ms, self._final_reason, integrity
             self.published = tuple.__new__(_Published, shown)  # its own call would cost twice that
+        finally:
+            self.lock.release()
         return True
 
     def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:

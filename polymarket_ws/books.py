@@ -187,7 +187,7 @@ class Books:
             self._tell_mismatch(core, changes[-1])
         if core.published.integrity != before.integrity:
             self._watch(core, now)
-        if self.verify == "hash" and core not in self._checks:
+        if self.verify == "hash" and core not in self._checks.due:
             self._put_check(core, now)
         return True
 

@@ -18,7 +18,7 @@ def test_what_is_due_comes_earliest_first() -> None:
 
     assert 2.0 == agenda.next_due
     assert ["b", "a", "c"] == agenda.take_due(3.5)
-    assert (4.0, True, False) == (agenda.next_due, "d" in agenda, "a" in agenda)
+    assert (4.0, True, False) == (agenda.next_due, "d" in agenda.due, "a" in agenda.due)
 
 
 def test_an_entry_keeps_its_time() -> None:

@@ -56,7 +56,8 @@ class BookCore:
     pardons: int = 0
     """Mismatches since its subscription was answered that evidence found to be none."""
     _verdict: str = "unverified"
-    _sides: BookSides = field(factory=lambda: BookSides(BookSide(), BookSide()))
+    _bids: BookSide = field(factory=BookSide)
+    _asks: BookSide = field(factory=BookSide)
     _hash: str | None = None
     _snapshot_ms: int = 0
     is_awaited: bool = False
@@ -64,6 +65,10 @@ class BookCore:
     _questioned: bool = False
     _final_reason: str | None = None
     _held: list[tuple[int, Change]] = field(factory=list)
+
+    @property
+    def _sides(self) -> BookSides:
+        return BookSides(self._bids, self._asks)
 
     @property
     def valid(self) -> bool:
@@ -100,8 +105,7 @@ class BookCore:
 
     def sides_of(self, snapshot: Snapshot) -> BookSides:
         """A snapshot's levels: its own where they are the same, as in most refreshes."""
-        bids, asks = self._sides
-        if bids.shows(snapshot.bids) and asks.shows(snapshot.asks[::-1]):
+        if self._bids.shows(snapshot.bids) and self._asks.shows(snapshot.asks[::-1]):
             return self._sides
         return BookSides.of(snapshot)
 
@@ -121,7 +125,7 @@ class BookCore:
         sides = sides or BookSides.of(snapshot)
         with self.lock:
             self.market = snapshot.market
-            self._sides = sides
+            self._bids, self._asks = sides
             self._hash, self._snapshot_ms = snapshot.hash, snapshot.timestamp_ms
             self.take_values(snapshot)
             newer = self._newer_held(snapshot)
@@ -168,9 +172,10 @@ class BookCore:
 
     def repeats(self, snapshot: Snapshot, sides: BookSides) -> bool:
         """Whether it is the book as it stands, to the letter."""
-        ours = self._sides
         return (
-            self.is_at(snapshot) and ours.bids.repeats(sides.bids) and ours.asks.repeats(sides.asks)
+            self.is_at(snapshot)
+            and self._bids.repeats(sides.bids)
+            and self._asks.repeats(sides.asks)
         )
 
     @property
@@ -251,7 +256,7 @@ class BookCore:
         """
         if timestamp_ms < self._snapshot_ms:
             return False
-        bids, asks = self._sides
+        bids, asks = self._bids, self._asks
         touched = self.proof.touched if verify == "hash" else None
         self.lock.acquire()  # `with` would cost twice that
         try:
@@ -299,7 +304,7 @@ class BookCore:
     def levels(self, depth: int | None) -> Book:
         """A consistent copy of both sides, best first."""
         with self.lock:
-            bid_side, ask_side = self._sides
+            bid_side, ask_side = self._bids, self._asks
             bids = [bid_side.level(p) for p in reversed(bid_side.prices[-(depth or 0) :])]
             asks = [ask_side.level(p) for p in ask_side.prices[:depth]]
             shown, market, hash_ = self.published, self.market, self._hash
@@ -321,7 +326,7 @@ class BookCore:
         self.proof.touched.append(change.price)
 
     def _publish(self, timestamp_ms: int) -> None:
-        bid, ask = self._sides.bids.best(-1), self._sides.asks.best(0)
+        bid, ask = self._bids.best(-1), self._asks.best(0)
         self.published = _Published(bid, ask, timestamp_ms, self._final_reason, self._integrity())
 
 

@@ -94,17 +94,17 @@ def _read_changes(
     is_heard = heard is None or "price_change" in heard
     known = known_prices.get
     levels: list[LevelChange] = []
-    text = ""
+    size_text = ""
     for change in changes:
-        if change.size != text:  # both tokens of a market have the same
-            text = change.size
-            size = _read_number(text)
+        if change.size != size_text:  # both tokens of a market have the same
+            size_text = change.size
+            size = _read_number(size_text)
         side, hash = _SIDES.get(change.side), change.hash
         bid, ask = change.best_bid, change.best_ask
         price = known(change.price) or read_price(change.price)
         best_bid = known(bid) or read_price(bid)  # type: ignore[arg-type]  # a shape's is a str
         best_ask = known(ask) or read_price(ask)  # type: ignore[arg-type]
-        if not (text and hash and side):
+        if not (size_text and hash and side):
             raise Unusual
         if is_heard:
             level = make_level_change(change.asset_id, price, size, side, hash, best_bid, best_ask)

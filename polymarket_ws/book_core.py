@@ -63,6 +63,9 @@ class BookCore:
     is_awaited: bool = False
     """Whether changes are held for a snapshot."""
     _questioned: bool = False
+    heard_tick: bool = False
+    """Whether a tick change came since evidence was asked for: the evidence may be older."""
+    _heard_print: bool = False
     _final_reason: str | None = None
     _held: list[tuple[int, Change]] = field(factory=list)
 
@@ -95,8 +98,8 @@ class BookCore:
 
     def await_snapshot(self) -> None:
         """A subscription was sent: until its snapshot comes, changes are held."""
-        self.is_awaited, self._questioned = True, False
-        self._held.clear()
+        self.release()
+        self.is_awaited = True
 
     def question(self) -> None:
         """Evidence was asked for: until it comes, changes are held too."""
@@ -138,10 +141,10 @@ class BookCore:
             self._publish(newer[-1][0] if newer else snapshot.timestamp_ms)
 
     def take_values(self, snapshot: Snapshot) -> None:
-        """What an answer tells beside the levels."""
-        if snapshot.tick_size:
+        """What an answer tells beside the levels, but for what was heard since it was asked for."""
+        if snapshot.tick_size and not self.heard_tick:
             self.tick_size = Decimal(snapshot.tick_size)
-        if snapshot.last_trade_price:
+        if snapshot.last_trade_price and not self._heard_print:
             self.last_trade_price = Decimal(snapshot.last_trade_price)
 
     def _newer_held(self, snapshot: Snapshot) -> list[tuple[int, Change]]:
@@ -154,8 +157,16 @@ class BookCore:
 
     def release(self) -> None:
         """No snapshot is awaited any more."""
-        self.is_awaited = self._questioned = False
+        self.is_awaited = self._questioned = self.heard_tick = self._heard_print = False
         self._held.clear()
+
+    def hear_tick(self, tick_size: Decimal) -> None:
+        self.tick_size = tick_size
+        self.heard_tick = self._questioned
+
+    def hear_print(self, price: Decimal) -> None:
+        self.last_trade_price = price
+        self._heard_print = self._questioned
 
     def contradicts(self, snapshot: Snapshot, sides: BookSides) -> bool:
         """Whether a refresh proves the live book wrong: no change lies between, levels differ."""

@@ -114,9 +114,18 @@ class Books:
         self, core: BookCore, snapshot: Snapshot, sides: BookSides, now: float
     ) -> tuple[str, list[BookCore]]:
         """Check a snapshot's own hash; the verdict, and the cores that lose theirs by it."""
-        proof = core.proof
-        proof.tick_size = snapshot.tick_size or proof.tick_size
-        is_recent = now < core.checked_at + CHECK_SECONDS
+        proof, tick_size = core.proof, core.proof.tick_size
+        proof.tick_size = snapshot.tick_size or tick_size
+        judged = self._check_snapshot(core, snapshot, sides, now)
+        if core.heard_tick:
+            proof.tick_size = tick_size
+        return judged
+
+    def _check_snapshot(
+        self, core: BookCore, snapshot: Snapshot, sides: BookSides, now: float
+    ) -> tuple[str, list[BookCore]]:
+        proof, is_refresh = core.proof, core.valid and not snapshot.is_answer
+        is_recent = is_refresh and now < core.checked_at + CHECK_SECONDS
         if is_recent and core.integrity == "verified" and core.repeats(snapshot, sides):
             return "verified", []  # what waits to be checked goes on waiting
         self._checks.drop(core)
@@ -234,7 +243,7 @@ class Books:
 
     def _collect_suspects(self, now: float) -> None:
         for core in self._doubts.take_due(now):
-            if core.awaits_answer:  # what is on its way will settle it
+            if core.is_awaited:  # what is on its way will settle it
                 self._watch(core, now)
             else:
                 self._suspects[core] = None
@@ -250,7 +259,6 @@ class Books:
         finding = core.compare(snapshot)
         if finding == "different":
             return finding
-        core.release()
         if finding == "equal":
             core.pardons += 1
             core.take_values(snapshot)
@@ -260,6 +268,9 @@ class Books:
                 verdict, _ = self._judge(core, snapshot, BookSides.of(snapshot), now)
             core.top_differs = False
             core.judge("unverified" if verdict == "mismatch" else verdict)
+            if core.published.timestamp_ms != snapshot.timestamp_ms:  # a held change bridged them
+                self._put_check(core, now)
+        core.release()
         self._watch(core, now)
         return finding
 
@@ -304,8 +315,6 @@ class Books:
     def _watch(self, core: BookCore, now: float) -> None:
         """Let a mismatch become a suspicion when it lasts, and end it with the mismatch."""
         if core.published.integrity == "mismatch" and core.valid:
-            if core.is_questioned:
-                return  # evidence is on its way
             # Where the recipe is wrong now and then, evidence is asked for ever less often.
             self._doubts.put(core, now + DOUBT_SECONDS * 2 ** min(core.pardons, MOST_PARDONS))
         else:
@@ -317,6 +326,8 @@ class Books:
         self._checks.drop(core)
         self._doubts.drop(core)
         core.proof.unexplained = None
+        if core.is_questioned:
+            core.release()
 
     def _explain(self, cores: Iterable[BookCore], now: float) -> None:
         """What was unexplained may fit with the price or tick that just came."""
@@ -331,7 +342,7 @@ class Books:
         if core is None:
             return []
         changed = self._settle_market(core.market, now)
-        core.tick_size = tick_size
+        core.hear_tick(tick_size)
         core.proof.tick_size = f"{tick_size:f}"
         core.received_at = now
         self._explain([core], now)
@@ -354,7 +365,7 @@ class Books:
             return list(cores.values())
         self._settle_market(market, now)
         for core in cores.values():
-            core.last_trade_price = price
+            core.hear_print(price)
             core.received_at = now
             core.proof.hear_print(price, is_own=core.asset_id == asset_id)
         self._explain(cores.values(), now)

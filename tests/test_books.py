@@ -996,6 +996,99 @@ def test_refreshes_that_repeat_the_book_hide_no_lost_tick() -> None:
     assert ("verified", Decimal("0.001")) == (book.integrity, book.tick_size)
 
 
+def in_question() -> tuple[Books, LiveBook, BookCore, Told]:
+    """A book in a mismatch, of which evidence is asked for at 4 s: its newest hash was made up."""
+    books, [book], [told] = hashed(YES)
+    [entry] = told.change(2, "0.45", "1").changes
+    books.apply(changes(2, attrs.evolve(entry, hash=REAL)), now=1)
+    books.tick(1 + CHECK_SECONDS)
+    [core] = books.suspects(4)
+    return books, book, core, told
+
+
+def test_evidence_does_not_undo_what_was_heard_after_it_was_asked_for() -> None:
+    """A tick change and a print alter no level, so the answer may be of before."""
+    books, book, core, told = in_question()
+    evidence = told.snapshot(2)._replace(last_trade_price="0.37")
+    told.tick_size = "0.001"
+    books.set_tick_size(YES, Decimal("0.001"), now=4.1)
+    books.set_last_trade_price(MARKET, YES, Decimal("0.42"), now=4.2)
+
+    assert "equal" == books.settle(core, evidence, now=4.3)
+    assert (Decimal("0.001"), Decimal("0.42")) == (book.tick_size, book.last_trade_price)
+
+    told.price = "0.42"
+    books.apply(told.change(3, "0.45", "2"), now=5)
+    books.tick(5)
+    assert "verified" == book.integrity
+
+
+def test_a_change_that_bridges_to_the_evidence_is_checked() -> None:
+    """The evidence is of before, and equal; a lost tick shows in the change that came since."""
+    books, book, core, told = in_question()
+    evidence = told.snapshot(2)
+    told.tick_size = "0.001"
+    books.apply(told.change(3, "0.45", "2"), now=4.2)
+
+    assert "equal" == books.settle(core, evidence, now=4.3)
+    books.tick(4.3 + CHECK_SECONDS)
+
+    assert "mismatch" == book.integrity
+
+
+def test_a_refresh_of_a_stale_book_is_checked() -> None:
+    """What was to be checked before it became stale is forgotten."""
+    books, [book], [told] = hashed(YES)
+    told.tick_size = "0.001"
+    books.apply(told.change(2, "0.45", "1"), now=0.02)
+    books.mark_stale("decode_error", asset_id=YES)
+
+    books.replace(told.snapshot(2, is_answer=False), now=0.05)
+
+    assert (True, "mismatch") == (book.valid, book.integrity)
+
+
+def test_a_stale_book_waits_for_no_evidence() -> None:
+    """Healed by a refresh that fits no better, it is a suspect again."""
+    books, book, core, told = in_question()
+    told.tick_size = "0.001"
+    books.mark_stale("decode_error", asset_id=YES)
+    books.replace(told.snapshot(3, is_answer=False), now=5)
+    books.apply(told.change(4, "0.45", "2"), now=6)
+
+    assert (True, "mismatch") == (book.valid, book.integrity)
+    assert [core] == books.suspects(5 + DOUBT_SECONDS)
+
+
+def test_a_book_awaits_an_answer_or_evidence_or_nothing() -> None:
+    """Changes are held for either."""
+    core = BookCore(YES)
+    seen: list[tuple[bool, bool, bool]] = []
+    for step in (core.release, core.await_snapshot, core.question, core.release):
+        step()
+        seen.append((core.is_awaited, core.awaits_answer, core.is_questioned))
+
+    nothing, answer, evidence = (False, False, False), (True, True, False), (True, False, True)
+    assert [nothing, answer, evidence, nothing] == seen
+
+
+def test_a_mismatch_while_evidence_is_on_its_way_is_a_suspicion_after_it() -> None:
+    """Evidence of a silence does not judge the mismatch that began meanwhile."""
+    books, [book], [told] = hashed(YES)
+    [core] = books
+    core.question()
+    [entry] = told.change(2, "0.45", "1").changes
+    books.apply(changes(2, attrs.evolve(entry, best_bid="0.5")), now=5)
+    early = books.suspects(5 + DOUBT_SECONDS)
+    core.release()
+
+    assert ("mismatch", [], [core]) == (
+        book.integrity,
+        early,
+        books.suspects(5 + 2 * DOUBT_SECONDS),
+    )
+
+
 @pytest.mark.parametrize("was_wrong", [False, True])
 def test_a_refresh_with_another_hash_is_a_mismatch(was_wrong: bool) -> None:
     """Its levels are taken; its hash is as unexplained as a change's, and counted once."""

@@ -99,10 +99,14 @@ class Books:
             self.refresh_mismatches += 1
             self._proofs.append((core, "refresh_mismatch"))
         core.proof.unexplained = None
-        verdict, recanted = "unverified", list[BookCore]()
+        verdict = "unverified"
+        recanted: list[BookCore] = []
         if self.verify == "hash":
             verdict, recanted = self._judge(core, snapshot, sides, now)
+        was_live = core.valid
         core.replace(snapshot, sides, verdict)
+        if core.is_questioned and not was_live:  # healed by a refresh, before the evidence came
+            core.release()
         core.received_at = now
         self._by_market.setdefault(core.market, {})[core.asset_id] = core
         if not core.is_at(snapshot):
@@ -326,8 +330,6 @@ class Books:
         self._checks.drop(core)
         self._doubts.drop(core)
         core.proof.unexplained = None
-        if core.is_questioned:
-            core.release()
 
     def _explain(self, cores: Iterable[BookCore], now: float) -> None:
         """What was unexplained may fit with the price or tick that just came."""

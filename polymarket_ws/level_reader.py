@@ -12,7 +12,7 @@ from .shapes import Unusual
 Texts = tuple[str, str]
 """A level's price and size as the wire wrote them."""
 
-ASSETS_LIMIT = 128  # whose levels are kept, some 25 KB each
+ASSETS_LIMIT = 128  # whose levels are kept, 30 KB each, or 150 where sizes change all the time
 FORGET_AFTER = 4096  # books of other assets: those that are kept may be gone for good
 
 # Raises for what is no number also where the program has switched that trap off for its threads.

@@ -1036,6 +1036,21 @@ def test_a_change_that_bridges_to_the_evidence_is_checked() -> None:
     assert "mismatch" == book.integrity
 
 
+def test_what_came_since_is_put_on_top_of_evidence_that_differs() -> None:
+    """Stale for the gap that is told, then the evidence, then what was held for it."""
+    books, book, core, told = in_question()
+    told.change(3, "0.44", "5")  # lost
+    evidence = told.snapshot(3)
+    books.apply(told.change(4, "0.46", "7"), now=4.2)
+
+    assert "different" == books.settle(core, evidence, now=4.3)
+    books.mark_stale("hash_mismatch", asset_id=YES)
+    books.replace(evidence, now=4.3)
+    books.tick(4.3 + CHECK_SECONDS)
+
+    assert (True, "verified", 4) == (book.valid, book.integrity, book.top.timestamp_ms)
+
+
 def test_a_refresh_of_a_stale_book_is_checked() -> None:
     """What was to be checked before it became stale is forgotten."""
     books, [book], [told] = hashed(YES)

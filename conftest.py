@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-BLOCK_SECONDS = 3.0  # after which a Subscriber made in a block is stopped, so that run() ends
+EVENTS_OF_A_RUN = 10  # after which run() ends in a block
+RUN_SECONDS = 60.0  # after which it ends in any case, and the block fails
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy")
 
@@ -40,21 +42,33 @@ def _environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _run_a_while(subscriber: Any, run: Callable[[], None]) -> None:
+    """Let run() end by itself, by the count of events."""
+    heard = itertools.count(1)
+
+    @subscriber.on_event
+    def stop_in_time(event: Any) -> None:
+        if next(heard) == EVENTS_OF_A_RUN:
+            subscriber.stop()
+
+    too_late = threading.Timer(RUN_SECONDS, subscriber.stop)
+    too_late.start()
+    run()
+    too_late.cancel()
+    assert next(heard) > EVENTS_OF_A_RUN, f"less than {EVENTS_OF_A_RUN} events came"
+
+
 @contextmanager
 def _loopback_subscriber(server: Any) -> Iterator[None]:
     """`from polymarket_ws import Subscriber` gives the real class, connected to `server`."""
     import polymarket_ws
 
     real = polymarket_ws.Subscriber
-    timers: list[threading.Timer] = []
 
     @wraps(real, updated=())
     def subscriber(*args: Any, options: Any = None, **kwargs: Any) -> Any:
         made = real(*args, options=options or server.options(), **kwargs)
-        timer = threading.Timer(BLOCK_SECONDS, made.stop)
-        timer.daemon = True
-        timer.start()
-        timers.append(timer)
+        made.run = partial(_run_a_while, made, made.run)  # type: ignore[method-assign]  # of it alone
         return made
 
     polymarket_ws.Subscriber = subscriber  # type: ignore[misc, assignment]  # for the blocks alone
@@ -62,8 +76,6 @@ def _loopback_subscriber(server: Any) -> Iterator[None]:
         yield
     finally:
         polymarket_ws.Subscriber = real  # type: ignore[misc]  # as it was
-        for timer in timers:
-            timer.cancel()
         for left in polymarket_ws.running():
             left.stop()
 

@@ -116,6 +116,7 @@ class Connection:
         self._session: Session | None = None
         self._retry_at: float | None = None
         self._blocked_since: float | None = None
+        self._has_subscribed = False
         self._was_refused = False  # the last one, right after the credentials
         self._handed_over = 0  # messages of this session whose events are queued
         self._closed = False
@@ -145,6 +146,11 @@ class Connection:
     @property
     def is_open(self) -> bool:
         return self._link is not None
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether it is open, and the server was sent what is wanted of it."""
+        return self._link is not None and self._has_subscribed
 
     @property
     def generation(self) -> int:
@@ -311,6 +317,7 @@ class Connection:
 
     def _open(self, link: Link, now: float) -> None:
         self._link = link
+        self._has_subscribed = False
         self._handed_over = 0
         self.last_error = None
         self._selector.register(link, selectors.EVENT_READ, self)
@@ -364,6 +371,7 @@ class Connection:
         self._watch(link)
         if not link.wants_write:
             self._blocked_since = None
+            self._has_subscribed = True
         elif self._blocked_since is None:
             self._blocked_since = now
         elif now - self._blocked_since >= self._options.send_timeout:

@@ -206,7 +206,7 @@ class Run:
         return [b for b in self._live_books().values() if b.stale_reason not in settled]
 
     def missing(self, asset_ids: frozenset[str] | None) -> list[str]:
-        """What wait_ready waits for: books that are not live, and channels that are not open."""
+        """What wait_ready waits for: books that are not live, channels that are not subscribed."""
         books = self._live_books()
         wanted = books.keys() if asset_ids is None else asset_ids
         absent = [
@@ -216,7 +216,7 @@ class Run:
             absent += [
                 f"the {shard.succession.leader.channel} channel ({shard.name})"
                 for shard in self._wanted_shards()
-                if not shard.is_open
+                if not shard.is_subscribed
             ]
         return absent
 

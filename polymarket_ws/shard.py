@@ -139,6 +139,11 @@ class Shard:
         return self._succession.leader.is_open
 
     @property
+    def is_subscribed(self) -> bool:
+        """Whether it also was sent its subscription."""
+        return self._succession.leader.is_subscribed
+
+    @property
     def probes(self) -> int:
         """Fresh snapshots asked for beside the live connection so far."""
         return self._lookout.probes if self._lookout is not None else 0

@@ -346,7 +346,7 @@ class Subscriber:
             self._stop_or_warn(0.5)
 
     def wait_ready(self, timeout: float = 10.0, asset_ids: AssetIds | None = None) -> None:
-        """Wait until every channel is connected and every subscribed book is live.
+        """Wait until every channel is subscribed and every subscribed book is live.
 
         Args:
             timeout: In seconds.

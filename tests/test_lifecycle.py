@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,9 +14,18 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from loopback import Server, speak
 from recorder import DEADLINE, Recorder
 
-from polymarket_ws import Book, Credentials, Disconnected, LastTradePrice, Subscriber, running
+from polymarket_ws import (
+    Book,
+    Credentials,
+    Disconnected,
+    LastTradePrice,
+    Options,
+    Subscriber,
+    running,
+)
 from polymarket_ws.errors import AuthenticationError
 from polymarket_ws.events import State
 from polymarket_ws.run import Run
@@ -294,6 +304,28 @@ def test_wait_lasts_while_a_restart_begins(
 
     assert sub.wait(timeout=DEADLINE)
     assert (State.STOPPED, True) == (sub.state, sub.stop(timeout=DEADLINE))
+
+
+def test_a_channel_is_not_ready_before_its_subscription_was_sent() -> None:
+    """A server that reads nothing cannot send own orders and trades, however open the line is."""
+    over = threading.Event()
+
+    def read_nothing(connection: socket.socket) -> None:
+        over.wait(DEADLINE)
+
+    markets = [f"0x{number:064x}" for number in range(250_000)]  # 17 MB: no buffer holds it
+    with Server(speak(read_nothing)) as deaf:
+        url = f"ws://127.0.0.1:{deaf.port}"
+        options = Options(market_url=url, user_url=url, trust_env=False)
+        sub = Subscriber(credentials=KEYS, markets=markets, options=options)
+        connected = sub.events("connect", timeout=DEADLINE)
+        with sub:
+            next(connected)
+            try:
+                with pytest.raises(TimeoutError, match="missing the user channel"):
+                    sub.wait_ready(timeout=0.01)
+            finally:
+                over.set()
 
 
 def test_a_book_that_never_had_a_snapshot_does_not_make_it_unhealthy(server: FakeServer) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +40,7 @@ from polymarket_ws.testing import (
     make_trade,
 )
 from polymarket_ws.testing.admission import Admission
+from polymarket_ws.testing.simulated_market import Wire
 
 SECONDS = 10.0
 AUTH = {"apiKey": "key-1", "secret": "s3", "passphrase": "p4"}
@@ -534,6 +536,31 @@ def test_an_exchange_plays_own_events_on_the_user_channel() -> None:
     assert ["MATCHED", "MINED", "CONFIRMED"] == [
         e["status"] for e in told if e["event_type"] == "trade"
     ]
+
+
+def test_what_a_client_sent_before_is_received_before_a_command() -> None:
+    """Also while the server is busy: own events reach who had subscribed before they happened."""
+    exchange = SimulatedExchange(seed=1)
+    busy, go = threading.Event(), threading.Event()
+
+    def hold(exchange: SimulatedExchange) -> list[Wire]:
+        busy.set()
+        assert go.wait(SECONDS)
+        return []
+
+    def trade(exchange: SimulatedExchange) -> list[Wire]:
+        return exchange.trade(exchange.asset_ids[0], "BUY", own=True)
+
+    with FakeServer(exchange) as server, client(server, "user") as c, ThreadPoolExecutor() as pool:
+        pool.submit(server.play, hold)
+        assert busy.wait(SECONDS)
+        say(c, type="user", auth=AUTH)
+        traded = pool.submit(server.play, trade)
+        while not server._loop._commands:
+            assert not traded.done()
+        go.set()
+
+        assert "order" == events(c)["event_type"]
 
 
 def test_an_exchange_runs_in_the_background() -> None:

@@ -144,19 +144,19 @@ class ServerLoop:
     def _turn(self) -> None:
         deadline = self._next_deadline()
         wait = _LONGEST_WAIT if deadline is None else max(0.0, deadline - time.monotonic())
+        # What a client sent before a command was given is received before it is carried out.
+        given = len(self._commands)
         assert self._selector is not None
-        ready = self._selector.select(min(wait, _LONGEST_WAIT))
+        ready = self._selector.select(0.0 if given else min(wait, _LONGEST_WAIT))
         for key, mask in ready:
             self._serve(key, mask)
-        worked = bool(ready)
-        while self._commands:
+        for _ in range(given):
             self._commands.popleft()()
-            worked = True
         now = time.monotonic()
         for link in self.links:
             link.flush(now)
         self._forget_closed()
-        if worked or (deadline is not None and now >= deadline):
+        if ready or given or (deadline is not None and now >= deadline):
             self._tell_progress()
 
     def _next_deadline(self) -> float | None:

@@ -5,6 +5,7 @@ Pure functions over lists of entries; who keeps these, and why, is told in merge
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -100,8 +101,15 @@ def split(entries: list[Entry], odd: set[str]) -> tuple[list[Entry], list[Entry]
 
 
 def without(entries: list[Entry], others: list[Entry]) -> list[Entry]:
-    known = {entry.key for entry in others}
-    return [entry for entry in entries if entry.key not in known]
+    """The entries that have no counterpart in the others; of equal ones each needs its own."""
+    counterparts = Counter(entry.key for entry in others)
+    rest = []
+    for entry in entries:
+        if counterparts[entry.key]:
+            counterparts[entry.key] -= 1
+        else:
+            rest.append(entry)
+    return rest
 
 
 def _overlap(delivered: list[Entry], window: list[Entry], offset: int) -> range:

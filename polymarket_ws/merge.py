@@ -282,45 +282,27 @@ class Merge:
         young = self._young_answer(id_, now)
         since = (now if young is None else young[1].at) - MOST_LAG
         odd = self._odd_assets(id_, now)
-        delivered, early = split(delivered, odd)
+        delivered, alone = split(delivered, odd)
+        early = [entry for entry in without(alone, window) if entry.at >= since]
+        window, has_begun = self._since_base(lane, window, now)
         window, late = split(window, odd)
-        window, offsets = self._begin(lane, delivered, window, young, now)
-        return Place(
-            delivered,
-            window,
-            without(late, early),
-            without(early, late),
-            best_offsets(delivered, window, offsets, since),
-        )
+        offsets: Sequence[int] = range(len(delivered) + 1)
+        if young is not None and lane.base is not None and not has_begun:
+            asset_id, answer = young
+            window = since_answer(window, asset_id, answer)
+            offsets = self._offsets(delivered, asset_id, answer.mark)
+        best = best_offsets(delivered, window, offsets, since)
+        return Place(delivered, window, without(late, alone), early, best)
 
-    def _begin(
-        self,
-        lane: _Lane,
-        delivered: list[Entry],
-        window: list[Entry],
-        young: tuple[str, Answer] | None,
-        now: float,
-    ) -> tuple[list[Entry], Sequence[int]]:
-        """Where the window begins to count, and where that may be in what was delivered.
-
-        Of books snapshots tell: the leader's, when it is newer than what the window has; else the
-        follower's, when that began to listen within the window.
-        """
-        anywhere = range(len(delivered) + 1)
+    def _since_base(self, lane: _Lane, window: list[Entry], now: float) -> tuple[list[Entry], bool]:
+        """What the leader's newest snapshot has not, and whether the window reaches back to it."""
         if lane.base is None:
-            return window, anywhere
+            return window, False
         asset_id, mark = lane.base
-        if self._answered_at.get(asset_id, 0.0) > now - DELIVERED_SECONDS:
-            known = any(marks_of(entry).get(asset_id) == mark for entry in window)
-            window = changes_after(window, asset_id, mark)
-            if known:
-                return window, anywhere
-        if young is None:
-            return window, anywhere
-        asset_id, answer = young
-        return since_answer(window, asset_id, answer), self._offsets(
-            delivered, asset_id, answer.mark
-        )
+        if self._answered_at.get(asset_id, 0.0) <= now - DELIVERED_SECONDS:
+            return window, False
+        has_begun = any(marks_of(entry).get(asset_id) == mark for entry in window)
+        return changes_after(window, asset_id, mark), has_begun
 
     def _odd_assets(self, id_: LaneId, now: float) -> set[str]:
         """The assets of a market that a connection subscribed of late, later than their twin.

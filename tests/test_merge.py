@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 from attrs import define, field
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from polymarket_ws.alignment import MOST_LAG, Message
@@ -27,7 +27,13 @@ from polymarket_ws.events import (
     TickSizeChange,
     Unknown,
 )
-from polymarket_ws.merge import FROZEN_SECONDS, WINDOW_SECONDS, Handover, Merge
+from polymarket_ws.merge import (
+    FROZEN_SECONDS,
+    TWIN_SECONDS,
+    WINDOW_SECONDS,
+    Handover,
+    Merge,
+)
 from polymarket_ws.updates import Change, Changes, Snapshot
 
 ONE, TWO = "1", "2"
@@ -151,6 +157,20 @@ class TestFailover:
 
         assert merge.deliver(missed, START)
         assert not merge.deliver(late, START + 0.1)
+
+    def test_of_equal_refreshes_each_has_its_own_counterpart(self, merge: Merge) -> None:
+        """The follower is one behind, of two equal refreshes of an asset compared one by one."""
+        answered(merge, 10, START - 1, assets=(TWO,))  # subscribed later than its twin
+        refresh = book(TWO, 11)
+        merge.deliver(changed(11), START)
+        merge.deliver(refresh, START)
+        merge.deliver(refresh, START)
+        merge.keep(changed(11), START)
+        merge.keep(refresh, START)
+        handover = merge.promote([ONE, TWO], START)
+
+        assert Handover([], []) == handover
+        assert [False, True] == [merge.deliver(refresh, START + 0.1) for _ in range(2)]
 
     def test_what_is_old_is_let_go(self, merge: Merge) -> None:
         """Also of lanes in which nothing happens any more."""
@@ -420,6 +440,23 @@ class TestNewSubscriptions:
             merge.keep(changed(number), START)
 
         assert [13] == numbers(merge.promote([ONE, TWO], START + 0.1))
+
+    def test_a_refresh_of_the_leaders_own_snapshot_contradicts_nothing(self) -> None:
+        """The snapshots of the twins came apart, then a refresh of that very state on both."""
+        merge = Merge()
+        merge.want([ONE, TWO])
+        for asset_id, late in ((ONE, 0.0), (TWO, 2 * TWIN_SECONDS)):
+            merge.deliver(book(asset_id, 10, answers=True), START + late)
+            merge.restart(asset_id, MARKET, (10, f"{asset_id}-10"), START + late)
+            answered(merge, 10, START + late, assets=(asset_id,))
+        for message in (book(ONE, 10), book(TWO, 10), changed(11)):
+            merge.deliver(message, START + 0.3)
+            merge.keep(message, START + 0.31)
+        merge.keep(changed(12), START + 0.32)
+        handover = merge.promote([ONE, TWO], START + 0.4)
+
+        assert ([12], []) == (numbers(handover), handover.doubtful)
+        assert merge.deliver(book(TWO, 10), START + 0.5)
 
     def test_prints_from_before_the_leaders_answer_are_not_missing(self, merge: Merge) -> None:
         """They fell into the time of the Gap that the answer ends."""
@@ -717,6 +754,8 @@ FAULTS = ["cut the leader", "cut the follower", "rotate", "freeze the leader"]
 
 class TestAdversary:
     @given(seed=st.integers(0, 2**32), most_lag=st.sampled_from([0.0, 0.005, 0.04, 0.2]))
+    @example(seed=30_000, most_lag=0.2)
+    @example(seed=30_800, most_lag=0.2)
     @settings(max_examples=8, deadline=None)
     def test_every_event_is_delivered_once_and_in_order(self, seed: int, most_lag: float) -> None:
         """Cuts of either line, rotations and freezes, about each second, with lags and repeats."""

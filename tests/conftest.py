@@ -16,17 +16,13 @@ from hypothesis import HealthCheck, Phase, settings
 FRAMES = Path(__file__).resolve().parents[2] / "shared" / "frames"
 JOIN_SECONDS = 10.0  # a busy machine; an idle one needs milliseconds
 
-settings.register_profile("default", max_examples=100, deadline=None)
-# The same examples in every run: CI fails for a change, never for a draw. A failure is not shrunk
-# there, since one by the time limit would be tried again for minutes.
+# The same examples in every run: the suite fails for a change, never for a draw. "long" draws anew.
 settings.register_profile(
-    "ci",
-    max_examples=100,
-    deadline=None,
-    derandomize=True,
-    print_blob=True,
-    database=None,
-    phases=(Phase.explicit, Phase.generate),
+    "default", max_examples=100, deadline=None, derandomize=True, print_blob=True, database=None
+)
+# In CI a failure is not shrunk, since one by the time limit would be tried again for minutes.
+settings.register_profile(
+    "ci", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
 )
 settings.register_profile(
     "long", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]

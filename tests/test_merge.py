@@ -756,7 +756,7 @@ class TestAdversary:
     @given(seed=st.integers(0, 2**32), most_lag=st.sampled_from([0.0, 0.005, 0.04, 0.2]))
     @example(seed=30_000, most_lag=0.2)
     @example(seed=30_800, most_lag=0.2)
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=settings.default.max_examples // 4)
     def test_every_event_is_delivered_once_and_in_order(self, seed: int, most_lag: float) -> None:
         """Cuts of either line, rotations and freezes, about each second, with lags and repeats."""
         exchange = Exchange(random.Random(seed), most_lag=most_lag)
@@ -768,7 +768,7 @@ class TestAdversary:
         assert exchange.failovers
 
     @given(seed=st.integers(0, 2**32))
-    @settings(max_examples=6, deadline=None)
+    @settings(max_examples=settings.default.max_examples // 4)
     def test_what_is_missed_is_doubted(self, seed: int) -> None:
         """Both lines may be lost at once, or one while the other is frozen."""
         exchange = Exchange(random.Random(seed))

@@ -60,8 +60,9 @@ class FakeServer:
     """A real WebSocket server, ws:// or wss://, with the manners and the faults of Polymarket's.
 
     Made by a test (or by the fixture `polymarket_server`), used as a context manager; it lives in
-    one daemon thread between `start` and `stop`. Every method may be called from any thread, and
-    has done its work when it returns. It is written against the protocol and serves any client.
+    one daemon thread between `start` and `stop`. Every method may be called from any thread, takes
+    what clients have sent so far first, and has done its work when it returns. It is written
+    against the protocol and serves any client.
 
         with FakeServer() as server, Subscriber(["1"], options=server.options()) as sub:
             server.send(make_book("1", bids=[("0.4", "10")]))

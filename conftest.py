@@ -53,8 +53,10 @@ def _run_a_while(subscriber: Any, run: Callable[[], None]) -> None:
 
     too_late = threading.Timer(RUN_SECONDS, subscriber.stop)
     too_late.start()
-    run()
-    too_late.cancel()
+    try:
+        run()
+    finally:
+        too_late.cancel()
     assert next(heard) > EVENTS_OF_A_RUN, f"less than {EVENTS_OF_A_RUN} events came"
 
 

@@ -159,6 +159,7 @@ class Connection:
     def want(self, wanted: Wanted, now: float) -> None:
         """Change what is wanted: connect, tell the server, or close."""
         gone = [id_ for id_, c in self._wanted.cores.items() if wanted.cores.get(id_) is not c]
+        self._has_subscribed = False
         self._wanted = wanted
         self._channel.adopt(wanted)
         self._owner.deliver(self._incidents.forget(gone, now))
@@ -316,8 +317,8 @@ class Connection:
             self._fail_attempt(timeout, now)
 
     def _open(self, link: Link, now: float) -> None:
-        self._link = link
         self._has_subscribed = False
+        self._link = link
         self._handed_over = 0
         self.last_error = None
         self._selector.register(link, selectors.EVENT_READ, self)

@@ -140,8 +140,8 @@ class Shard:
 
     @property
     def is_subscribed(self) -> bool:
-        """Whether it also was sent its subscription."""
-        return self._succession.leader.is_subscribed
+        """Whether it also was sent all that was asked for so far."""
+        return not self._inbox and self._succession.leader.is_subscribed
 
     @property
     def probes(self) -> int:
@@ -190,7 +190,8 @@ class Shard:
         if self._lookout is not None:
             self._lookout.read(now)
         while self._inbox:
-            self._succession.want(self._inbox.popleft(), now)
+            self._succession.want(self._inbox[0], now)
+            self._inbox.popleft()  # not before it is known there: is_subscribed looks at both
         self._succession.turn(now)
         if self._lookout is not None:
             self._lookout.turn(now)

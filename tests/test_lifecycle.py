@@ -4,6 +4,7 @@ outlive a run.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from loopback import Server, speak
+from loopback import Server, read_frame, speak
 from recorder import DEADLINE, Recorder
 
 from polymarket_ws import (
@@ -306,24 +307,63 @@ def test_wait_lasts_while_a_restart_begins(
     assert (State.STOPPED, True) == (sub.state, sub.stop(timeout=DEADLINE))
 
 
-def test_a_channel_is_not_ready_before_its_subscription_was_sent() -> None:
-    """A server that reads nothing cannot send own orders and trades, however open the line is."""
+FEW = ["0x" + "1" * 64]
+MANY = [f"0x{number:064x}" for number in range(250_000)]  # no buffer holds the 17 MB of their text
+
+
+def _own(server: Server, markets: list[str]) -> Subscriber:
+    url = f"ws://127.0.0.1:{server.port}"
+    options = Options(market_url=url, user_url=url, trust_env=False, **QUICK)
+    return Subscriber(credentials=KEYS, markets=markets, options=options)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_channel_is_not_ready_before_its_subscription_was_sent(is_first: bool) -> None:
+    """A server that has not read it sends no own orders and trades, however open the line is."""
     over = threading.Event()
 
-    def read_nothing(connection: socket.socket) -> None:
+    def go_deaf(connection: socket.socket) -> None:
+        if not is_first:
+            read_frame(connection)
         over.wait(DEADLINE)
 
-    markets = [f"0x{number:064x}" for number in range(250_000)]  # 17 MB: no buffer holds it
-    with Server(speak(read_nothing)) as deaf:
-        url = f"ws://127.0.0.1:{deaf.port}"
-        options = Options(market_url=url, user_url=url, trust_env=False)
-        sub = Subscriber(credentials=KEYS, markets=markets, options=options)
+    with Server(speak(go_deaf)) as server:
+        sub = _own(server, MANY if is_first else FEW)
         connected = sub.events("connect", timeout=DEADLINE)
         with sub:
-            next(connected)
             try:
+                next(connected)
+                if not is_first:
+                    sub.wait_ready(timeout=DEADLINE)
+                    sub.subscribe(markets=MANY)
                 with pytest.raises(TimeoutError, match="missing the user channel"):
-                    sub.wait_ready(timeout=0.01)
+                    sub.wait_ready(timeout=0.5)
+            finally:
+                over.set()
+
+
+def test_a_new_connection_is_not_ready_since_the_former_was() -> None:
+    """The server goes deaf after a reconnect."""
+    lost, over, turns = threading.Event(), threading.Event(), itertools.count()
+
+    def go_deaf_later(connection: socket.socket) -> None:
+        if next(turns) == 0:
+            read_frame(connection)
+            lost.wait(DEADLINE)
+        else:
+            over.wait(DEADLINE)
+
+    with Server(speak(go_deaf_later)) as server:
+        sub = _own(server, MANY)
+        connected = sub.events("connect", timeout=DEADLINE)
+        with sub:
+            try:
+                next(connected)
+                sub.wait_ready(timeout=DEADLINE)
+                lost.set()
+                next(connected)
+                with pytest.raises(TimeoutError, match="missing the user channel"):
+                    sub.wait_ready(timeout=0.5)
             finally:
                 over.set()
 

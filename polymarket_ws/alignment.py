@@ -51,7 +51,10 @@ class Place(NamedTuple):
     early: list[Entry]
     """What was delivered of these, and is still to come over the follower."""
     offsets: list[int]
-    """Where in `delivered` the window may begin, the likeliest first; none is a contradiction."""
+    """Where in `delivered` the window may begin, the likeliest first; none is a contradiction.
+
+    Negative where the window's first entries came before all that was delivered.
+    """
 
     @property
     def is_certain(self) -> bool:
@@ -70,6 +73,36 @@ class Place(NamedTuple):
         return self.offsets[0] if self.offsets else _last_common(self.delivered, self.window)
 
 
+def lay(
+    delivered: list[Entry],
+    whole: list[Entry],
+    unsure: list[Entry],
+    window: list[Entry],
+    since: float,
+) -> tuple[list[Entry], list[int]]:
+    """What of the window counts, and where it may begin in what was delivered.
+
+    Args:
+        delivered: Of one lane.
+        whole: Of the same lane, all that the follower received of late.
+        unsure: Of this, what the leader's newest answer may contain, or not.
+        window: Of this, what came after that.
+        since: As of `best_offsets`.
+    """
+    if unsure:
+        reaching = [
+            offset
+            for offset in _fitting(delivered, whole, range(len(delivered)))
+            if last_common(delivered, whole, [offset]) >= unsure[0].number
+        ]
+        if reaching:  # the leader missed nothing before its answer
+            return whole, reaching
+        if fitting := _fitting(delivered, unsure + window, range(-len(unsure), len(delivered))):
+            return unsure + window, fitting
+        window = _after_changes(unsure) + window
+    return window, best_offsets(delivered, window, range(len(delivered) + 1), since)
+
+
 def best_offsets(
     delivered: list[Entry], window: list[Entry], offsets: Sequence[int], since: float
 ) -> list[int]:
@@ -78,20 +111,28 @@ def best_offsets(
     Args:
         delivered: Of one lane.
         window: Of the same lane, as the follower received it.
-        offsets: The indices in question.
+        offsets: The indices in question, as of a Place.
         since: Of entries before this the follower will bring nothing any more.
     """
     end = len(delivered)
     if not window:
         return [i for i in offsets if i == end or delivered[i].at >= since][:1]
-    fitting = [i for i in offsets if i < end and _fits(delivered, window, i)]
+    fitting = _fitting(delivered, window, offsets)
+    if fitting:
+        return fitting
+    return [end] if end in offsets and not _shares(delivered, window) else []
+
+
+def _fitting(delivered: list[Entry], window: list[Entry], offsets: Sequence[int]) -> list[int]:
+    """Those at which both have something in common and differ in nothing, the likeliest first."""
+    fitting = [i for i in offsets if _overlap(delivered, window, i) and _fits(delivered, window, i)]
     fitting.sort(key=lambda i: _skew(delivered, window, i))
     if fitting and (
         _skew(delivered, window, fitting[0]) <= MOST_LAG
-        or any(_is_identified(entry.message) for entry in window[: end - fitting[0]])
+        or any(_is_identified(window[i].message) for i in _overlap(delivered, window, fitting[0]))
     ):
         return fitting
-    return [end] if end in offsets and not _shares(delivered, window) else []
+    return []
 
 
 def split(entries: list[Entry], odd: set[str]) -> tuple[list[Entry], list[Entry]]:
@@ -112,9 +153,15 @@ def without(entries: list[Entry], others: list[Entry]) -> list[Entry]:
     return rest
 
 
+def last_common(delivered: list[Entry], window: list[Entry], offsets: list[int]) -> int:
+    """The number of the window's last entry that was delivered; 0 for none."""
+    common = _overlap(delivered, window, offsets[0]) if offsets else range(0)
+    return window[common[-1]].number if common else 0
+
+
 def _overlap(delivered: list[Entry], window: list[Entry], offset: int) -> range:
     """The indices in the window of what both have."""
-    return range(min(len(window), len(delivered) - offset))
+    return range(max(0, -offset), min(len(window), len(delivered) - offset))
 
 
 def _fits(delivered: list[Entry], window: list[Entry], offset: int) -> bool:
@@ -146,12 +193,27 @@ def _last_common(delivered: list[Entry], window: list[Entry]) -> int:
     return len(delivered)
 
 
-def changes_after(window: list[Entry], asset_id: str, mark: Mark) -> list[Entry]:
-    """What came after a state of one asset's book."""
+def since_state(window: list[Entry], asset_id: str, mark: Mark) -> tuple[list[Entry], list[Entry]]:
+    """What may be in a state of one asset's book or not, and what came after it."""
     found = [i for i, entry in enumerate(window) if marks_of(entry).get(asset_id) == mark]
     if found:
-        return window[found[-1] + 1 :]
-    return [entry for entry in window if _timestamp_ms(entry.message) > mark[0]]
+        first, end = found[0], found[-1] + 1
+        while end < len(window) and _repeats(window[end], mark):
+            end += 1
+        return window[first:end], window[end:]
+    unsure = [entry for entry in window if timestamp_ms_of(entry) == mark[0]]
+    return unsure, [entry for entry in window if timestamp_ms_of(entry) > mark[0]]
+
+
+def _repeats(entry: Entry, mark: Mark) -> bool:
+    """Whether it shows a book at the time of a state, such as the twin's."""
+    return refreshed(entry) is not None and timestamp_ms_of(entry) == mark[0]
+
+
+def _after_changes(entries: list[Entry]) -> list[Entry]:
+    """What follows the last change among them."""
+    changes = [i for i, entry in enumerate(entries) if _is_change(entry)]
+    return entries[changes[-1] + 1 :] if changes else entries
 
 
 def since_answer(window: list[Entry], asset_id: str, answer: Answer) -> list[Entry]:
@@ -161,13 +223,18 @@ def since_answer(window: list[Entry], asset_id: str, answer: Answer) -> list[Ent
     """
     before = [entry for entry in window if entry.number < answer.number]
     since = window[len(before) :]
-    overtaking = changes_after(before, asset_id, answer.mark)
-    return overtaking + [e for e in since if _timestamp_ms(e.message) >= answer.mark[0]]
+    _, overtaking = since_state(before, asset_id, answer.mark)
+    return overtaking + [e for e in since if timestamp_ms_of(e) >= answer.mark[0]]
 
 
-def _timestamp_ms(message: Message) -> int:
-    event = message.event if isinstance(message, Decoded) else None
+def timestamp_ms_of(entry: Entry) -> int:
+    """The server's time of a change or refresh; 0 for anything else."""
+    event = entry.message.event if isinstance(entry.message, Decoded) else None
     return event.timestamp_ms if isinstance(event, (PriceChange, Book)) else 0
+
+
+def _is_change(entry: Entry) -> bool:
+    return isinstance(entry.message, Decoded) and isinstance(entry.message.update, Changes)
 
 
 def refreshed(entry: Entry) -> str | None:

@@ -13,7 +13,7 @@ while the leader dies within the lag, nobody can say which is which.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from attrs import define, field
@@ -26,11 +26,14 @@ from .alignment import (
     Message,
     Place,
     best_offsets,
-    changes_after,
+    last_common,
+    lay,
     marks,
     marks_of,
     since_answer,
+    since_state,
     split,
+    timestamp_ms_of,
     without,
 )
 from .codec import Decoded
@@ -44,6 +47,17 @@ DELIVERED_SECONDS = WINDOW_SECONDS + 2 * MOST_LAG  # so that the counterpart of 
 TWIN_SECONDS = 0.1  # by which the answers for two assets of one subscription may differ
 
 LaneId = tuple[str, str]
+
+
+class Beginning(NamedTuple):
+    """Where in all that is received a subscription was answered."""
+
+    at: float
+    number: int
+    """Of the last entry before it."""
+
+
+_ALWAYS = Beginning(float("-inf"), 0)
 
 _BOOKS = "books"
 """The lane kind of changes and refreshes, one for each market; the others are of one asset."""
@@ -103,8 +117,8 @@ class Merge:
     _marks: dict[str, Mark] = field(factory=dict)
     """The newest state of each asset's book that was delivered."""
     _markets: dict[str, str] = field(factory=dict)
-    _answered_at: dict[str, float] = field(factory=dict)
-    """When the leader's newest subscription of each asset was answered."""
+    _begun: dict[str, Beginning] = field(factory=dict)
+    """Where the leader's newest subscription of each asset was answered."""
     _wanted: frozenset[str] = frozenset()
     _replayed: deque[Message] = field(factory=deque)
     """What a failover brought to be delivered: it was not delivered before, whatever is equal."""
@@ -115,7 +129,7 @@ class Merge:
     def want(self, asset_ids: Iterable[str]) -> None:
         """These are subscribed from now on; nothing is kept of others."""
         self._wanted = frozenset(asset_ids)
-        for known in (self._answers, self._marks, self._answered_at, self._markets):
+        for known in (self._answers, self._marks, self._begun, self._markets):
             for asset_id in known.keys() - self._wanted:
                 del known[asset_id]
         kept = {*self._wanted, *self._markets.values()}
@@ -157,7 +171,7 @@ class Merge:
         """The leader's subscription of an asset was answered, and its book is at `mark` now."""
         self._markets[asset_id] = market
         self._marks[asset_id] = mark
-        self._answered_at[asset_id] = now
+        self._begun[asset_id] = Beginning(now, self._received)
         books = self._lane_of(_BOOKS, market)
         books.base, books.heard_at = (asset_id, mark), now
         for (kind, id_), lane in self._lanes.items():
@@ -281,44 +295,61 @@ class Merge:
         window = [e for e in lane.window if e.at >= max(now - WINDOW_SECONDS, lane.starts_at)]
         young = self._young_answer(id_, now)
         since = (now if young is None else young[1].at) - MOST_LAG
-        odd = self._odd_assets(id_, now)
+        odd = self._odd_assets(id_, lane, now)
         delivered, alone = split(delivered, odd)
         early = [entry for entry in without(alone, window) if entry.at >= since]
-        window, has_begun = self._since_base(lane, window, now)
-        window, late = split(window, odd)
-        offsets: Sequence[int] = range(len(delivered) + 1)
+        unsure, since_base, has_begun = self._since_base(lane, window, now)
+        unsure, unsure_late = split(unsure, odd)
+        since_base, late = split(since_base, odd)
         if young is not None and lane.base is not None and not has_begun:
             asset_id, answer = young
-            window = since_answer(window, asset_id, answer)
-            offsets = self._offsets(delivered, asset_id, answer.mark)
-        best = best_offsets(delivered, window, offsets, since)
-        return Place(delivered, window, without(late, alone), early, best)
+            window = since_answer(unsure + since_base, asset_id, answer)
+            places = self._offsets(delivered, asset_id, answer.mark)
+            offsets = best_offsets(delivered, window, places, since)
+        else:
+            whole, _ = split(window, odd)
+            window, offsets = lay(delivered, whole, unsure, since_base, since)
+        passed = last_common(delivered, window, offsets)
+        late = [*(entry for entry in unsure_late if entry.number > passed), *late]
+        return Place(delivered, window, without(late, alone), early, offsets)
 
-    def _since_base(self, lane: _Lane, window: list[Entry], now: float) -> tuple[list[Entry], bool]:
-        """What the leader's newest snapshot has not, and whether the window reaches back to it."""
+    def _since_base(
+        self, lane: _Lane, window: list[Entry], now: float
+    ) -> tuple[list[Entry], list[Entry], bool]:
+        """What may be older than the leader's newest answer, what is not, and whether the window
+        reaches back to that.
+        """
         if lane.base is None:
-            return window, False
+            late = lane.starts_at + MOST_LAG
+            return [e for e in window if e.at <= late], [e for e in window if e.at > late], False
         asset_id, mark = lane.base
-        if self._answered_at.get(asset_id, 0.0) <= now - DELIVERED_SECONDS:
-            return window, False
+        if self._begun.get(asset_id, _ALWAYS).at <= now - DELIVERED_SECONDS:
+            return [], window, False
         has_begun = any(marks_of(entry).get(asset_id) == mark for entry in window)
-        return changes_after(window, asset_id, mark), has_begun
+        return *since_state(window, asset_id, mark), has_begun
 
-    def _odd_assets(self, id_: LaneId, now: float) -> set[str]:
-        """The assets of a market that a connection subscribed of late, later than their twin.
+    def _odd_assets(self, id_: LaneId, lane: _Lane, now: float) -> set[str]:
+        """The assets of a market whose subscription was answered of late, later than their twin's.
 
         Their refreshes began on each connection at a moment of its own, so they are compared one
         by one: each has its hash.
         """
         if id_[0] != _BOOKS:
             return set()
-        assets = self._assets_of(id_)
+        assets, oldest = self._assets_of(id_), now - DELIVERED_SECONDS
+        answers = ((a, self._answers[a]) for a in assets if a in self._answers)
+        followed = {a: Beginning(answer.at, answer.number) for a, answer in answers}
+        led = {a: self._begun[a] for a in assets if a in self._begun}
         odd: set[str] = set()
-        answers = {a: self._answers[a].at for a in assets if a in self._answers}
-        for answered_at in (answers, {a: self._answered_at.get(a, 0.0) for a in assets}):
-            first = min(answered_at.values(), default=0.0)
-            recent = max(first, now - DELIVERED_SECONDS)
-            odd.update(a for a, at in answered_at.items() if at > recent + TWIN_SECONDS)
+        for begun, entries in ((followed, lane.window), (led, lane.delivered)):
+            first = min(begun.values(), default=_ALWAYS, key=lambda b: b.number)
+            between = [e.number for e in entries if e.number > first.number]
+            odd.update(
+                asset_id
+                for asset_id, (at, number) in begun.items()
+                if at > oldest
+                and (at > max(first.at, oldest) + TWIN_SECONDS or any(n <= number for n in between))
+            )
         return odd
 
     def _young_answer(self, id_: LaneId, now: float) -> tuple[str, Answer] | None:
@@ -338,7 +369,10 @@ class Merge:
             # A new tick or last price makes another hash of the same levels.
             return [i for i in places if (states[i] or known)[0] == mark[0]] or [len(delivered)]
         found = [i for i in places if states[i] == mark]
-        return found or ([0] if known is not None and mark[0] < known[0] else [])
+        if found or known is None or mark[0] >= known[0]:
+            return found
+        later = (i for i, entry in enumerate(delivered) if timestamp_ms_of(entry) > mark[0])
+        return list(range(next(later, len(delivered)) + 1))
 
     def _lane(self, message: Message) -> _Lane:
         return self._lane_of(*_lane_id(message))
@@ -347,6 +381,8 @@ class Merge:
         lane = self._lanes.get((kind, id_))
         if lane is None:
             lane = self._lanes[kind, id_] = _Lane()
+            if kind != _BOOKS:
+                lane.starts_at = lane.heard_at = self._begun.get(id_, _ALWAYS).at
         return lane
 
 

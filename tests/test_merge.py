@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import count
 
@@ -95,6 +95,12 @@ def led(merge: Merge, number: int, now: float) -> None:
     for asset_id in (ONE, TWO):
         assert merge.deliver(book(asset_id, number, answers=True), now)
         merge.restart(asset_id, MARKET, (number, f"{asset_id}-{number}"), now)
+
+
+def renewed(merge: Merge, number: int, now: float, asset_id: str) -> None:
+    """The leader's book of one asset was asked for anew, and stands after change `number`."""
+    assert merge.deliver(book(asset_id, number, answers=True), now)
+    merge.restart(asset_id, MARKET, (number, f"{asset_id}-{number}"), now)
 
 
 def numbers(handover: Handover) -> list[int]:
@@ -394,6 +400,37 @@ class TestJoining:
 
         assert [ONE, TWO] == handover.doubtful
 
+    def test_a_refresh_between_the_answers_for_twins_is_compared_by_itself(
+        self, merge: Merge
+    ) -> None:
+        """The follower gets the refresh of the twin that was subscribed first alone."""
+        merge.deliver(changed(11), START)
+        answered(merge, 11, START, assets=(ONE,))
+        for asset_id in (ONE, TWO):
+            merge.deliver(book(asset_id, 11), START + 0.01)
+        merge.keep(book(ONE, 11), START + 0.01)
+        answered(merge, 11, START + 0.02, assets=(TWO,))
+        for number in (12, 13):
+            merge.keep(changed(number), START + 0.03)
+        merge.deliver(changed(12), START + 0.03)
+        merge.deliver(printed(12), START + 0.04)
+
+        handover = merge.promote([ONE, TWO], START + 0.1)
+        assert ([13], []) == (numbers(handover), handover.doubtful)
+
+    def test_it_may_begin_after_refreshes_of_its_snapshots_state(self, merge: Merge) -> None:
+        """The leader's own snapshot was of this state; it brought a refresh of one twin then."""
+        led(merge, 11, START)
+        merge.deliver(book(ONE, 11), START + 0.01)
+        answered(merge, 11, START + 0.02)
+        merge.deliver(changed(12), START + 0.03)
+        for number in (12, 13):
+            merge.keep(changed(number), START + 0.04)
+        merge.deliver(printed(12), START + 0.05)
+
+        handover = merge.promote([ONE, TWO], START + 0.1)
+        assert ([13], []) == (numbers(handover), handover.doubtful)
+
     def test_an_asset_that_has_not_answered_is_doubted(self, merge: Merge) -> None:
         """Nobody knows what the follower would have said."""
         answered(merge, 10, START, assets=(ONE,))
@@ -457,6 +494,92 @@ class TestNewSubscriptions:
 
         assert ([12], []) == (numbers(handover), handover.doubtful)
         assert merge.deliver(book(TWO, 10), START + 0.5)
+
+    def test_refreshes_of_the_state_that_the_leader_was_told_anew_are_delivered(
+        self, merge: Merge
+    ) -> None:
+        """The leader was lost between the answer and the refreshes that follow a trade."""
+        merge.deliver(changed(11), START)
+        merge.keep(changed(11), START)
+        renewed(merge, 11, START + 0.05, TWO)
+        for asset_id in (ONE, TWO):
+            merge.keep(book(asset_id, 11), START + 0.1)
+
+        missed = [book(ONE, 11), book(TWO, 11)]
+        assert Handover(missed, []) == merge.promote([ONE, TWO], START + 0.2)
+
+    def test_a_refresh_that_both_brought_after_the_answer_is_not_still_to_come(
+        self, merge: Merge
+    ) -> None:
+        """Of the state that the leader was told anew."""
+        merge.deliver(changed(11), START)
+        merge.keep(changed(11), START)
+        renewed(merge, 11, START + 0.05, TWO)
+        for message in (book(ONE, 11), book(TWO, 11)):
+            merge.deliver(message, START + 0.1)
+            merge.keep(message, START + 0.1)
+
+        assert Handover([], []) == merge.promote([ONE, TWO], START + 0.2)
+        assert merge.deliver(book(TWO, 11), START + 0.3)
+
+    def test_equal_changes_around_the_answer_are_told_apart_by_what_came_before(
+        self, merge: Merge
+    ) -> None:
+        """Both brought change 12 twice, and the leader was told of it anew."""
+        for number in (11, 12, 12):
+            merge.deliver(changed(number), START + number / 100)
+            merge.keep(changed(number), START + number / 100 + 0.005)
+        renewed(merge, 12, START + 0.2, ONE)
+        merge.keep(changed(13), START + 0.3)
+
+        assert [13] == numbers(merge.promote([ONE, TWO], START + 0.4))
+
+    def test_what_the_answer_overtook_does_not_come_before_all_else(self, merge: Merge) -> None:
+        """A refresh of an older state, which the leader had not brought when it was told anew, is
+        not delivered after what followed.
+        """
+        merge.keep(changed(11), START)
+        merge.keep(book(TWO, 11), START + 0.01)
+        renewed(merge, 11, START + 0.05, TWO)
+        for number in (12, 13):
+            merge.deliver(changed(number), START + 0.1)
+            merge.keep(changed(number), START + 0.11)
+
+        assert Handover([], []) == merge.promote([ONE, TWO], START + 0.2)
+
+    def test_the_twins_refresh_may_be_older_than_the_answer(self, merge: Merge) -> None:
+        """It shows the same state, and came over the follower alone."""
+        merge.keep(changed(11), START)
+        merge.keep(book(ONE, 11), START + 0.01)
+        renewed(merge, 11, START + 0.05, TWO)
+        merge.deliver(changed(12), START + 0.1)
+        merge.keep(changed(12), START + 0.11)
+
+        assert Handover([], []) == merge.promote([ONE, TWO], START + 0.2)
+
+    def test_a_twin_stays_when_the_other_is_unsubscribed(self, merge: Merge) -> None:
+        """The market's newest answer was of the one that went."""
+        renewed(merge, 11, START, TWO)
+        merge.want([ONE])
+        merge.keep(changed(12), START + 0.1)
+
+        assert [12] == numbers(merge.promote([ONE], START + 0.2))
+
+    def test_a_late_print_from_before_the_leaders_answer_contradicts_nothing(self) -> None:
+        """The follower brings it after the answer; what follows, both have brought."""
+        merge = Merge()
+        merge.want([ONE, TWO])
+        led(merge, 10, START)
+        answered(merge, 10, START)
+        for number in (11, 12, 13, 14):
+            if number > 11:
+                merge.deliver(printed(number), START + number / 100)
+            if number < 14:
+                merge.keep(printed(number), START + number / 100 + 0.05)
+        handover = merge.promote([ONE, TWO], START + 0.3)
+
+        assert Handover([], []) == handover
+        assert not merge.deliver(printed(14), START + 0.4)
 
     def test_prints_from_before_the_leaders_answer_are_not_missing(self, merge: Merge) -> None:
         """They fell into the time of the Gap that the answer ends."""
@@ -569,7 +692,11 @@ class Line:
     lag: dict[object, float] = field(factory=dict)
     last: dict[object, float] = field(factory=dict)
     sent: deque[tuple[float, int, Message]] = field(factory=deque)
-    answers_at: float = 0.0
+    due: list[tuple[float, str]] = field(factory=list)
+    """When which asset's subscription takes effect."""
+    subscribed: set[str] = field(factory=set)
+    answers_at: float = float("inf")
+    """When the last of them arrives."""
     frozen: bool = False
 
 
@@ -581,9 +708,13 @@ class Exchange:
     markets: int = 3
     most_lag: float = 0.04
     """Seconds."""
+    apart: float = 0.0
+    """Seconds within which the subscriptions of one connection take effect."""
     now: float = START
     merge: Merge = field(factory=Merge)
     happened: dict[tuple[str, str], list[object]] = field(factory=lambda: defaultdict(list))
+    due: dict[tuple[str, str], list[object]] = field(factory=lambda: defaultdict(list))
+    """What happened while the leader was subscribed to it."""
     delivered: dict[tuple[str, str], list[object]] = field(factory=lambda: defaultdict(list))
     doubted: set[str] = field(factory=set)
     leader: Line | None = None
@@ -605,12 +736,29 @@ class Exchange:
 
     def join(self) -> Line:
         line = Line(next(self._numbers))
-        for market, (number, ms) in self._state.items():
+        for market in self._state:
             for asset_id in _tokens(market):
-                answer = book(asset_id, number, answers=True, market=market, ms=ms)
-                self._send(line, ("b", market), answer)
-        line.answers_at = max(line.last.values())
+                at = self.now + (self.dice.uniform(0, self.apart) if self.apart else 0.0)
+                line.due.append((at, asset_id))
+        line.due.sort()
+        self._answer(line)
         return line
+
+    def _answer(self, line: Line) -> None:
+        """Let the subscriptions take effect that are due."""
+        while line.due and line.due[0][0] <= self.now:
+            _, asset_id = line.due.pop(0)
+            line.subscribed.add(asset_id)
+            self.answer(line, asset_id)
+            if not line.due:
+                line.answers_at = max(line.last.values())
+
+    def answer(self, line: Line, asset_id: str) -> None:
+        """Send the book of an asset as it stands, as for a new subscription."""
+        market = next(m for m in self._state if asset_id in _tokens(m))
+        number, ms = self._state[market]
+        answer = book(asset_id, number, answers=True, market=market, ms=ms)
+        self._send(line, ("b", market), answer)
 
     def _send(self, line: Line, lane: object, message: Message) -> None:
         if line.frozen:
@@ -621,11 +769,14 @@ class Exchange:
         line.last[lane] = at
         line.sent.append((at, next(self._order), message))
 
-    def _emit(self, kind: str, market: str, message: Decoded) -> None:
-        self.happened[kind, market].append(message.event)
+    def _emit(self, kind: str, name: str, message: Decoded, assets: Iterable[str]) -> None:
+        """Send what is about these assets to whoever has subscribed to one of them."""
+        self.happened[kind, name].append(message.event)
         for line in (self.leader, self.follower):
-            if line is not None:
-                self._send(line, (kind, market), message)
+            if line is not None and line.subscribed.intersection(assets):
+                self._send(line, (kind, name), message)
+                if line is self.leader:
+                    self.due[kind, name].append(message.event)
 
     def act(self) -> None:
         """One thing happens in one market."""
@@ -634,22 +785,26 @@ class Exchange:
         if roll < 0.75:
             number, ms = self._state[market] = next(self._numbers), int(self.now * 1000)
             change = changed(number, market=market, ms=ms)
-            self._emit("b", market, change)
-            while self.dice.random() < 0.05:
-                self._emit("b", market, change)  # resent: same hash, same millisecond
+            self._emit("b", market, change, _tokens(market))
+            while self.dice.random() < 0.05:  # resent: same hash, same millisecond
+                self._emit("b", market, change, _tokens(market))
         elif roll < 0.85:
             number, ms = self._state[market]
             for asset_id in _tokens(market):
-                self._emit("b", market, book(asset_id, number, market=market, ms=ms))
+                self._emit("b", market, book(asset_id, number, market=market, ms=ms), [asset_id])
         else:
             asset_id = _tokens(market)[0]
-            self._emit("p", asset_id, printed(next(self._numbers), asset_id=asset_id))
+            print_ = printed(next(self._numbers), asset_id=asset_id)
+            self._emit("p", asset_id, print_, [asset_id])
 
     # The client's side: what a Succession does with a Merge.
 
     def receive(self) -> None:
         """Take all that has arrived by now, in the order of arrival."""
         arrived: list[tuple[float, int, bool, Message]] = []
+        for line in (self.leader, self.follower):
+            if line is not None:
+                self._answer(line)
         for line, leads in ((self.leader, True), (self.follower, False)):
             if line is not None:
                 due = sorted(s for s in line.sent if s[0] <= self.now)
@@ -697,9 +852,11 @@ class Exchange:
         found: Counter[str] = Counter()
         for lane, events in self.happened.items():
             theirs, ours = Counter(events), Counter(self.delivered[lane])
-            found["missing"] += sum((theirs - ours).values())
+            found["missing"] += sum((Counter(self.due[lane]) - ours).values())
             found["doubled"] += sum((ours - theirs).values())
-            found["out of order"] += theirs == ours and events != self.delivered[lane]
+            once = {event: place for place, event in enumerate(events) if theirs[event] == 1}
+            places = [once[event] for event in self.delivered[lane] if event in once]
+            found["out of order"] += places != sorted(places)
         return +found
 
 
@@ -721,7 +878,7 @@ def run(
         if not turn % 100 and exchange.merge.is_frozen(exchange.now):
             exchange.promote()
             rejoin_at = exchange.now + dice.uniform(0.02, 0.1)
-        is_calm = exchange.is_joined() or "cut both" in faults
+        is_calm = (exchange.is_joined() and not exchange.leader.due) or "cut both" in faults
         if exchange.leader.frozen and "cut both" not in faults:
             is_calm = False  # with the other one lost as well nobody would know what happened
         if exchange.now >= next_at and exchange.now < ends_at - 3 and is_calm:
@@ -743,6 +900,8 @@ def _do(exchange: Exchange, fault: str) -> None:
         exchange.promote()
     elif fault == "freeze the leader" and exchange.leader is not None:
         exchange.leader.frozen = True
+    elif fault == "renew an asset" and exchange.leader is not None:
+        exchange.answer(exchange.leader, exchange.dice.choice(exchange.subscribed))
     elif fault == "cut both":
         merge.part()
         exchange.follower = exchange.join()
@@ -766,6 +925,23 @@ class TestAdversary:
         assert Counter() == exchange.differences()
         assert set() == exchange.doubted
         assert exchange.failovers
+
+    @given(
+        seed=st.integers(0, 2**32),
+        most_lag=st.sampled_from([0.04, 0.2]),
+        apart=st.sampled_from([0.05, 0.4]),
+    )
+    @settings(max_examples=settings.default.max_examples // 4)
+    def test_it_is_so_when_subscriptions_take_effect_one_by_one(
+        self, seed: int, most_lag: float, apart: float
+    ) -> None:
+        """Each asset's at its own moment, and now and then the leader's anew."""
+        exchange = Exchange(random.Random(seed), most_lag=most_lag, apart=apart)
+
+        run(exchange, 12, [*FAULTS, "renew an asset"], every=1.0)
+
+        assert Counter() == exchange.differences()
+        assert set() == exchange.doubted
 
     @given(seed=st.integers(0, 2**32))
     @settings(max_examples=settings.default.max_examples // 4)

@@ -70,7 +70,7 @@ class Place(NamedTuple):
         return sorted([*rest, *self.early], key=lambda entry: entry.number)
 
     def _offset(self) -> int:
-        return self.offsets[0] if self.offsets else _last_common(self.delivered, self.window)
+        return self.offsets[0] if self.offsets else _last_place(self.delivered, self.window)
 
 
 def lay(
@@ -87,7 +87,10 @@ def lay(
         whole: Of the same lane, all that the follower received of late.
         unsure: Of this, what the leader's newest answer may contain, or not.
         window: Of this, what came after that.
-        since: As of `best_offsets`.
+        since: Of entries before this the follower will bring nothing any more.
+
+    Returns:
+        The offsets as of a Place.
     """
     if unsure:
         reaching = [
@@ -100,27 +103,12 @@ def lay(
         if fitting := _fitting(delivered, unsure + window, range(-len(unsure), len(delivered))):
             return unsure + window, fitting
         window = _after_changes(unsure) + window
-    return window, best_offsets(delivered, window, range(len(delivered) + 1), since)
-
-
-def best_offsets(
-    delivered: list[Entry], window: list[Entry], offsets: Sequence[int], since: float
-) -> list[int]:
-    """Where the window may begin in what was delivered, the likeliest first; empty if nowhere.
-
-    Args:
-        delivered: Of one lane.
-        window: Of the same lane, as the follower received it.
-        offsets: The indices in question, as of a Place.
-        since: Of entries before this the follower will bring nothing any more.
-    """
     end = len(delivered)
     if not window:
-        return [i for i in offsets if i == end or delivered[i].at >= since][:1]
-    fitting = _fitting(delivered, window, offsets)
-    if fitting:
-        return fitting
-    return [end] if end in offsets and not _shares(delivered, window) else []
+        return window, [next((i for i in range(end) if delivered[i].at >= since), end)]
+    if fitting := _fitting(delivered, window, range(end)):
+        return window, fitting
+    return window, [] if _shares(delivered, window) else [end]
 
 
 def _fitting(delivered: list[Entry], window: list[Entry], offsets: Sequence[int]) -> list[int]:
@@ -183,7 +171,7 @@ def _shares(delivered: list[Entry], window: list[Entry]) -> bool:
     return any(_is_identified(entry.message) and entry.key in keys for entry in window)
 
 
-def _last_common(delivered: list[Entry], window: list[Entry]) -> int:
+def _last_place(delivered: list[Entry], window: list[Entry]) -> int:
     """Where the window begins when its last entry that was delivered stands at that one's place."""
     last = {entry.key: index for index, entry in enumerate(delivered)}
     for index in reversed(range(len(window))):
@@ -201,13 +189,13 @@ def since_state(window: list[Entry], asset_id: str, mark: Mark) -> tuple[list[En
         while end < len(window) and _repeats(window[end], mark):
             end += 1
         return window[first:end], window[end:]
-    unsure = [entry for entry in window if timestamp_ms_of(entry) == mark[0]]
-    return unsure, [entry for entry in window if timestamp_ms_of(entry) > mark[0]]
+    unsure = [entry for entry in window if _timestamp_ms(entry) == mark[0]]
+    return unsure, [entry for entry in window if _timestamp_ms(entry) > mark[0]]
 
 
 def _repeats(entry: Entry, mark: Mark) -> bool:
     """Whether it shows a book at the time of a state, such as the twin's."""
-    return refreshed(entry) is not None and timestamp_ms_of(entry) == mark[0]
+    return refreshed(entry) is not None and _timestamp_ms(entry) == mark[0]
 
 
 def _after_changes(entries: list[Entry]) -> list[Entry]:
@@ -216,18 +204,7 @@ def _after_changes(entries: list[Entry]) -> list[Entry]:
     return entries[changes[-1] + 1 :] if changes else entries
 
 
-def since_answer(window: list[Entry], asset_id: str, answer: Answer) -> list[Entry]:
-    """What a follower received since its subscription was answered, and what overtook the answer.
-
-    What has the answer's own time may be in it or not: that is seen by what was delivered.
-    """
-    before = [entry for entry in window if entry.number < answer.number]
-    since = window[len(before) :]
-    _, overtaking = since_state(before, asset_id, answer.mark)
-    return overtaking + [e for e in since if timestamp_ms_of(e) >= answer.mark[0]]
-
-
-def timestamp_ms_of(entry: Entry) -> int:
+def _timestamp_ms(entry: Entry) -> int:
     """The server's time of a change or refresh; 0 for anything else."""
     event = entry.message.event if isinstance(entry.message, Decoded) else None
     return event.timestamp_ms if isinstance(event, (PriceChange, Book)) else 0

@@ -25,15 +25,11 @@ from .alignment import (
     Mark,
     Message,
     Place,
-    best_offsets,
     last_common,
     lay,
     marks,
-    marks_of,
-    since_answer,
     since_state,
     split,
-    timestamp_ms_of,
     without,
 )
 from .codec import Decoded
@@ -173,9 +169,9 @@ class Merge:
         self._marks[asset_id] = mark
         self._begun[asset_id] = Beginning(now, self._received)
         books = self._lane_of(_BOOKS, market)
-        books.base, books.heard_at = (asset_id, mark), now
+        books.base = asset_id, mark
         for (kind, id_), lane in self._lanes.items():
-            if id_ == asset_id and kind != _BOOKS:
+            if id_ == (market if kind == _BOOKS else asset_id):
                 lane.starts_at = lane.heard_at = now
 
     def keep(self, message: Message, now: float) -> None:
@@ -291,42 +287,34 @@ class Merge:
 
     def _align(self, id_: LaneId, lane: _Lane, now: float) -> Place:
         """Lay what the follower received of a lane beside what was delivered of it."""
+        oldest = now - WINDOW_SECONDS
+        if lane.base is None:
+            oldest = max(oldest, lane.starts_at)
         delivered = [e for e in lane.delivered if e.at >= now - DELIVERED_SECONDS]
-        window = [e for e in lane.window if e.at >= max(now - WINDOW_SECONDS, lane.starts_at)]
-        young = self._young_answer(id_, now)
-        since = (now if young is None else young[1].at) - MOST_LAG
+        window = [e for e in lane.window if e.at >= oldest]
+        since = self._listens_since(id_, now) - MOST_LAG
         odd = self._odd_assets(id_, lane, now)
         delivered, alone = split(delivered, odd)
         early = [entry for entry in without(alone, window) if entry.at >= since]
-        unsure, since_base, has_begun = self._since_base(lane, window, now)
+        unsure, since_base = self._since_base(lane, window, now)
         unsure, unsure_late = split(unsure, odd)
         since_base, late = split(since_base, odd)
-        if young is not None and lane.base is not None and not has_begun:
-            asset_id, answer = young
-            window = since_answer(unsure + since_base, asset_id, answer)
-            places = self._offsets(delivered, asset_id, answer.mark)
-            offsets = best_offsets(delivered, window, places, since)
-        else:
-            whole, _ = split(window, odd)
-            window, offsets = lay(delivered, whole, unsure, since_base, since)
+        whole, _ = split(window, odd)
+        window, offsets = lay(delivered, whole, unsure, since_base, since)
         passed = last_common(delivered, window, offsets)
         late = [*(entry for entry in unsure_late if entry.number > passed), *late]
         return Place(delivered, window, without(late, alone), early, offsets)
 
     def _since_base(
         self, lane: _Lane, window: list[Entry], now: float
-    ) -> tuple[list[Entry], list[Entry], bool]:
-        """What may be older than the leader's newest answer, what is not, and whether the window
-        reaches back to that.
-        """
+    ) -> tuple[list[Entry], list[Entry]]:
+        """What may be older than the leader's newest answer, and what is not."""
         if lane.base is None:
             late = lane.starts_at + MOST_LAG
-            return [e for e in window if e.at <= late], [e for e in window if e.at > late], False
-        asset_id, mark = lane.base
-        if self._begun.get(asset_id, _ALWAYS).at <= now - DELIVERED_SECONDS:
-            return [], window, False
-        has_begun = any(marks_of(entry).get(asset_id) == mark for entry in window)
-        return *since_state(window, asset_id, mark), has_begun
+            return [e for e in window if e.at <= late], [e for e in window if e.at > late]
+        if lane.starts_at <= now - DELIVERED_SECONDS:
+            return [], window
+        return since_state(window, *lane.base)
 
     def _odd_assets(self, id_: LaneId, lane: _Lane, now: float) -> set[str]:
         """The assets of a market whose subscription was answered of late, later than their twin's.
@@ -352,27 +340,10 @@ class Merge:
             )
         return odd
 
-    def _young_answer(self, id_: LaneId, now: float) -> tuple[str, Answer] | None:
-        """The follower's newest answer for a lane, if its window does not reach back to before."""
-        answers = ((a, self._answers[a]) for a in self._assets_of(id_) if a in self._answers)
-        young = [(a, answer) for a, answer in answers if answer.at > now - WINDOW_SECONDS]
-        return max(young, key=lambda pair: pair[1].at, default=None)
-
-    def _offsets(self, delivered: list[Entry], asset_id: str, mark: Mark) -> list[int]:
-        """Where in what was delivered a follower that began with this state may go on."""
-        states: list[Mark | None] = [None]
-        for entry in delivered:
-            states.append(marks_of(entry).get(asset_id, states[-1]))
-        places = range(1, len(states))
-        known = self._marks.get(asset_id)
-        if known is not None and mark[0] == known[0] and mark not in states:
-            # A new tick or last price makes another hash of the same levels.
-            return [i for i in places if (states[i] or known)[0] == mark[0]] or [len(delivered)]
-        found = [i for i in places if states[i] == mark]
-        if found or known is None or mark[0] >= known[0]:
-            return found
-        later = (i for i, entry in enumerate(delivered) if timestamp_ms_of(entry) > mark[0])
-        return list(range(next(later, len(delivered)) + 1))
+    def _listens_since(self, id_: LaneId, now: float) -> float:
+        """When the follower's newest answer for a lane came, or now if that is long past."""
+        answered = [self._answers[a].at for a in self._assets_of(id_) if a in self._answers]
+        return max((at for at in answered if at > now - WINDOW_SECONDS), default=now)
 
     def _lane(self, message: Message) -> _Lane:
         return self._lane_of(*_lane_id(message))
@@ -397,11 +368,12 @@ def _drop_older(entries: deque[Entry], oldest: float) -> None:
 
 
 def _is_frozen(lane: _Lane, now: float) -> bool:
-    due_at = lane.heard_at + MOST_LAG
-    if lane.window[-1].at <= due_at:
-        return False
-    first = next(entry for entry in lane.window if entry.at > due_at)
-    return now - WINDOW_SECONDS <= first.at <= now - FROZEN_SECONDS
+    """Whether the follower has had something for a while that the leader has not brought."""
+    oldest = max(now - WINDOW_SECONDS, lane.heard_at - MOST_LAG, lane.starts_at + MOST_LAG)
+    waiting = [e for e in lane.window if oldest < e.at <= now - FROZEN_SECONDS]
+    brought = {entry.key for entry in lane.delivered} if waiting else set()
+    # An equal event is another one, where it came too late to be the same.
+    return any(e.key not in brought or e.at > lane.heard_at + MOST_LAG for e in waiting)
 
 
 def _is_answer(message: Message) -> bool:

@@ -178,6 +178,17 @@ class TestFailover:
         assert Handover([], []) == handover
         assert [False, True] == [merge.deliver(refresh, START + 0.1) for _ in range(2)]
 
+    @pytest.mark.parametrize("message", [changed(11), book(TWO, 11)])
+    def test_what_the_follower_cannot_bring_any_more_is_not_waited_for(
+        self, merge: Merge, message: Decoded
+    ) -> None:
+        """In a market that has been quiet; the second is of an asset that is compared by itself."""
+        answered(merge, 10, START - 1, assets=(TWO,))
+        merge.deliver(message, START - 3)
+        assert Handover([], []) == merge.promote([ONE, TWO], START)
+
+        assert merge.deliver(message, START)
+
     def test_what_is_old_is_let_go(self, merge: Merge) -> None:
         """Also of lanes in which nothing happens any more."""
         merge.deliver(changed(11), START)
@@ -526,13 +537,30 @@ class TestNewSubscriptions:
         self, merge: Merge
     ) -> None:
         """Both brought change 12 twice, and the leader was told of it anew."""
-        for number in (11, 12, 12):
-            merge.deliver(changed(number), START + number / 100)
-            merge.keep(changed(number), START + number / 100 + 0.005)
-        renewed(merge, 12, START + 0.2, ONE)
-        merge.keep(changed(13), START + 0.3)
+        for number, at in ((11, 0.0), (12, 0.1), (12, 0.2)):
+            merge.deliver(changed(number), START + at)
+            merge.keep(changed(number), START + at + 0.09)  # the first, as the leader's second
+        renewed(merge, 12, START + 0.3, ONE)
+        merge.keep(changed(13), START + 0.4)
 
-        assert [13] == numbers(merge.promote([ONE, TWO], START + 0.4))
+        assert [13] == numbers(merge.promote([ONE, TWO], START + 0.5))
+
+    def test_what_lies_between_the_leaders_last_and_its_answer_is_in_that(
+        self, merge: Merge
+    ) -> None:
+        """Both have 11, and 12 fell into the gap that the answer, at 13, ends."""
+        merge.deliver(changed(11), START)
+        renewed(merge, 13, START + 0.1, ONE)
+        for number in (11, 12, 13, 14):
+            merge.keep(changed(number), START + 0.15)
+
+        assert [14] == numbers(merge.promote([ONE, TWO], START + 0.2))
+
+    def test_an_answer_of_long_ago_says_nothing_of_today(self, merge: Merge) -> None:
+        """The server's clock went back: what it tells now is no older for that."""
+        merge.keep(changed(5), START)
+
+        assert [5] == numbers(merge.promote([ONE, TWO], START + 0.1))
 
     def test_what_the_answer_overtook_does_not_come_before_all_else(self, merge: Merge) -> None:
         """A refresh of an older state, which the leader had not brought when it was told anew, is
@@ -643,6 +671,41 @@ class TestFrozen:
 
         assert not merge.is_frozen(late + FROZEN_SECONDS - 0.1)
         assert merge.is_frozen(late + FROZEN_SECONDS)
+
+    def test_it_is_frozen_without_the_last_thing_that_happened(self, merge: Merge) -> None:
+        """Nothing follows for long: it would be too late to look back for it."""
+        merge.deliver(changed(11), START)
+        merge.keep(changed(11), START)
+        merge.keep(changed(12), START + 0.1)
+
+        assert not merge.is_frozen(START + FROZEN_SECONDS)
+        assert merge.is_frozen(START + 0.1 + FROZEN_SECONDS)
+
+    def test_what_was_lost_among_others_is_no_freeze(self, merge: Merge) -> None:
+        """The leader brings what came after it: alignment or the hash will tell."""
+        for number in (11, 13):
+            merge.deliver(changed(number), START)
+        for number in (11, 12, 13):
+            merge.keep(changed(number), START)
+        merge.deliver(changed(14), START + FROZEN_SECONDS)
+        merge.keep(changed(14), START + FROZEN_SECONDS)
+
+        assert not merge.is_frozen(START + FROZEN_SECONDS)
+
+    def test_a_quiet_lane_has_not_frozen(self, merge: Merge) -> None:
+        """Both brought the same, one a little later."""
+        merge.deliver(changed(11), START)
+        merge.keep(changed(11), START + 0.9 * MOST_LAG)
+
+        assert not merge.is_frozen(START + WINDOW_SECONDS)
+
+    def test_an_equal_event_that_comes_too_late_is_another_one(self, merge: Merge) -> None:
+        """The leader did not bring the second."""
+        merge.deliver(changed(11), START)
+        merge.keep(changed(11), START)
+        merge.keep(changed(11), START + 1.1 * MOST_LAG)
+
+        assert merge.is_frozen(START + 1.1 * MOST_LAG + FROZEN_SECONDS)
 
     def test_a_lag_is_no_freeze(self, merge: Merge) -> None:
         """The leader brings it too, a little later."""

@@ -172,13 +172,13 @@ def _shares(delivered: list[Entry], window: list[Entry]) -> bool:
 
 
 def _last_place(delivered: list[Entry], window: list[Entry]) -> int:
-    """Where the window begins when its last entry that was delivered stands at that one's place."""
+    """Where the window begins when its last entry that was delivered stands at that one's place.
+
+    There is one: both have something in common, or they would not contradict each other.
+    """
     last = {entry.key: index for index, entry in enumerate(delivered)}
-    for index in reversed(range(len(window))):
-        place = last.get(window[index].key)
-        if place is not None:
-            return place - index
-    return len(delivered)
+    common = [index for index, entry in enumerate(window) if entry.key in last]
+    return last[window[common[-1]].key] - common[-1]
 
 
 def since_state(window: list[Entry], asset_id: str, mark: Mark) -> tuple[list[Entry], list[Entry]]:

@@ -13,7 +13,7 @@ while the leader dies within the lag, nobody can say which is which.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from attrs import define, field
@@ -28,6 +28,7 @@ from .alignment import (
     last_common,
     lay,
     marks,
+    refreshed,
     since_state,
     split,
     without,
@@ -124,7 +125,8 @@ class Merge:
 
     def want(self, asset_ids: Iterable[str]) -> None:
         """These are subscribed from now on; nothing is kept of others."""
-        self._wanted = frozenset(asset_ids)
+        former, self._wanted = self._wanted, frozenset(asset_ids)
+        gone = former - self._wanted
         for known in (self._answers, self._marks, self._begun, self._markets):
             for asset_id in known.keys() - self._wanted:
                 del known[asset_id]
@@ -134,6 +136,9 @@ class Merge:
             for (kind, id_), lane in self._lanes.items()
             if kind in _UNSURE or id_ in kept
         }
+        for lane in self._lanes.values() if gone else ():  # a twin's stays
+            lane.delivered = deque(e for e in lane.delivered if refreshed(e) not in gone)
+            lane.window = deque(e for e in lane.window if refreshed(e) not in gone)
 
     def deliver(self, message: Message, now: float) -> bool:
         """Take a message of the leader; False when its like was delivered before a failover."""
@@ -208,10 +213,11 @@ class Merge:
 
     def is_frozen(self, now: float) -> bool:
         """Whether the follower has had something for a while that the leader should have, too."""
+        awaited = self._wanted - self._begun.keys()
         return any(
-            _is_frozen(lane, now)
-            for (kind, _), lane in self._lanes.items()
-            if lane.window and kind not in _UNSURE
+            _is_frozen(lane, awaited, now)
+            for (kind, id_), lane in self._lanes.items()
+            if lane.window and kind not in _UNSURE and id_ not in awaited
         )
 
     def is_aligned(self, asset_ids: Iterable[str], now: float) -> bool:
@@ -367,10 +373,17 @@ def _drop_older(entries: deque[Entry], oldest: float) -> None:
         entries.popleft()
 
 
-def _is_frozen(lane: _Lane, now: float) -> bool:
-    """Whether the follower has had something for a while that the leader has not brought."""
+def _is_frozen(lane: _Lane, awaited: Collection[str], now: float) -> bool:
+    """Whether the follower has had something for a while that the leader has not brought.
+
+    Args:
+        awaited: Assets of which the leader gets no refreshes yet.
+    """
     oldest = max(now - WINDOW_SECONDS, lane.heard_at - MOST_LAG, lane.starts_at + MOST_LAG)
-    waiting = [e for e in lane.window if oldest < e.at <= now - FROZEN_SECONDS]
+    newest = now - FROZEN_SECONDS
+    if newest <= oldest:  # the leader brought something of late
+        return False
+    waiting = [e for e in lane.window if oldest < e.at <= newest and refreshed(e) not in awaited]
     brought = {entry.key for entry in lane.delivered} if waiting else set()
     # An equal event is another one, where it came too late to be the same.
     return any(e.key not in brought or e.at > lane.heard_at + MOST_LAG for e in waiting)

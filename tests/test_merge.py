@@ -331,7 +331,7 @@ class TestPrints:
 
 
 class TestJoining:
-    """A follower whose window does not reach back: its snapshot says where it began."""
+    """A follower whose window does not reach back."""
 
     @pytest.fixture
     def merge(self) -> Merge:
@@ -585,6 +585,21 @@ class TestNewSubscriptions:
 
         assert Handover([], []) == merge.promote([ONE, TWO], START + 0.2)
 
+    def test_what_both_brought_of_an_asset_that_went_contradicts_nothing(
+        self, merge: Merge
+    ) -> None:
+        """Its last refreshes, one connection's on their way when it was unsubscribed."""
+        for message in (changed(11), book(ONE, 11), book(TWO, 11)):
+            merge.deliver(message, START)
+            if message != book(ONE, 11):
+                merge.keep(message, START)
+        merge.want([TWO])
+        merge.keep(book(ONE, 11), START)
+        merge.keep(changed(12), START)
+
+        handover = merge.promote([TWO], START + 0.1)
+        assert ([12], []) == (numbers(handover), handover.doubtful)
+
     def test_a_twin_stays_when_the_other_is_unsubscribed(self, merge: Merge) -> None:
         """The market's newest answer was of the one that went."""
         renewed(merge, 11, START, TWO)
@@ -627,7 +642,7 @@ class TestNewSubscriptions:
         merge.keep(book(ONE, 11, answers=True), START)
         assert not merge.has_answered(ONE)
 
-        assert 3 == len(merge.promote([TWO], START).missed)  # of the market's one lane
+        assert [changed(11), book(TWO, 11)] == merge.promote([TWO], START).missed
         merge.want([])
         merge.keep(changed(12), START)
 
@@ -682,7 +697,7 @@ class TestFrozen:
         assert merge.is_frozen(START + 0.1 + FROZEN_SECONDS)
 
     def test_what_was_lost_among_others_is_no_freeze(self, merge: Merge) -> None:
-        """The leader brings what came after it: alignment or the hash will tell."""
+        """While the leader brings what came after it, alignment or the hash will tell."""
         for number in (11, 13):
             merge.deliver(changed(number), START)
         for number in (11, 12, 13):
@@ -691,6 +706,32 @@ class TestFrozen:
         merge.keep(changed(14), START + FROZEN_SECONDS)
 
         assert not merge.is_frozen(START + FROZEN_SECONDS)
+
+    def test_a_refresh_of_what_was_unsubscribed_has_not_frozen(self, merge: Merge) -> None:
+        """It was on its way; the twin's lane stays."""
+        merge.deliver(changed(11), START)
+        for message in (changed(11), book(ONE, 11), book(TWO, 11)):
+            merge.keep(message, START)
+        merge.want([TWO])
+        for asset_id in (ONE, TWO):
+            merge.deliver(book(asset_id, 11), START + 0.05)
+
+        assert not merge.is_frozen(START + FROZEN_SECONDS + 0.1)
+        assert Handover([], []) == merge.promote([TWO], START + FROZEN_SECONDS + 0.1)
+
+    def test_what_the_leader_is_not_subscribed_to_yet_has_not_frozen(self) -> None:
+        """Refreshes and prints of an asset whose subscription the follower alone has answered."""
+        merge = Merge()
+        merge.want([ONE, TWO])
+        answered(merge, 10, START)
+        assert merge.deliver(book(TWO, 10, answers=True), START)
+        merge.restart(TWO, MARKET, (10, f"{TWO}-10"), START)
+        late = START + 2 * MOST_LAG
+        for message in (changed(11), book(ONE, 11), printed(11)):
+            merge.keep(message, late)
+        merge.deliver(changed(11), late)
+
+        assert not merge.is_frozen(late + FROZEN_SECONDS + 0.1)
 
     def test_a_quiet_lane_has_not_frozen(self, merge: Merge) -> None:
         """Both brought the same, one a little later."""

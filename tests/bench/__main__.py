@@ -72,7 +72,7 @@ def _micro(*words: str) -> tuple[str, ...]:
 DECODED = {
     "price_change": ("WORKLOAD", "price_change"),
     "book of the capture": ("captured", "book"),
-    "book, a fifth of its levels new": ("WORKLOAD", "book"),
+    "book, a quarter of its levels new": ("WORKLOAD", "book"),
     "last_trade_price": ("WORKLOAD", "last_trade_price"),
 }
 FEW, SOME, MANY = 20_000, 100_000, 400_000
@@ -300,7 +300,7 @@ def page(found: list[dict[str, Any]], sustained: dict[int, dict[str, Any]], roun
         "Ours is with the extra `[fast]`, but for the rows that say otherwise. A ratio is theirs to "
         'ours (more is better), or, where the gate says "at most", ours to theirs. Where books are '
         "decoded alone, levels are forgotten before each pass, and the answer to the subscription is "
-        "read anew: of the capture's levels 2 % are new then, of the simulated ones a fifth.",
+        "read anew: of the capture's levels 2 % are new then, of the simulated ones a quarter.",
         "",
         "## At a steady rate",
         "",

@@ -308,7 +308,11 @@ def test_wait_lasts_while_a_restart_begins(
 
 
 FEW = ["0x" + "1" * 64]
-MANY = [f"0x{number:064x}" for number in range(250_000)]  # no buffer holds the 17 MB of their text
+
+
+def _many() -> list[str]:
+    """So many that no buffer holds the 17 MB of their text."""
+    return [f"0x{number:064x}" for number in range(250_000)]
 
 
 def _own(server: Server, markets: list[str]) -> Subscriber:
@@ -328,14 +332,14 @@ def test_a_channel_is_not_ready_before_its_subscription_was_sent(is_first: bool)
         over.wait(DEADLINE)
 
     with Server(speak(go_deaf)) as server:
-        sub = _own(server, MANY if is_first else FEW)
+        sub = _own(server, _many() if is_first else FEW)
         connected = sub.events("connect", timeout=DEADLINE)
         with sub:
             try:
                 next(connected)
                 if not is_first:
                     sub.wait_ready(timeout=DEADLINE)
-                    sub.subscribe(markets=MANY)
+                    sub.subscribe(markets=_many())
                 with pytest.raises(TimeoutError, match="missing the user channel"):
                     sub.wait_ready(timeout=0.5)
             finally:
@@ -354,7 +358,7 @@ def test_a_new_connection_is_not_ready_since_the_former_was() -> None:
             over.wait(DEADLINE)
 
     with Server(speak(go_deaf_later)) as server:
-        sub = _own(server, MANY)
+        sub = _own(server, _many())
         connected = sub.events("connect", timeout=DEADLINE)
         with sub:
             try:

@@ -103,6 +103,13 @@ def renewed(merge: Merge, number: int, now: float, asset_id: str) -> None:
     merge.restart(asset_id, MARKET, (number, f"{asset_id}-{number}"), now)
 
 
+def traded_and_renewed(merge: Merge) -> None:
+    """Both brought change 11; the leader was told anew of one book, before any refresh."""
+    merge.deliver(changed(11), START)
+    merge.keep(changed(11), START)
+    renewed(merge, 11, START + 0.05, TWO)
+
+
 def numbers(handover: Handover) -> list[int]:
     """The missed changes."""
     return [int(m.event.price_changes[0].size) for m in handover.missed]  # type: ignore[union-attr]
@@ -510,9 +517,7 @@ class TestNewSubscriptions:
         self, merge: Merge
     ) -> None:
         """The leader was lost between the answer and the refreshes that follow a trade."""
-        merge.deliver(changed(11), START)
-        merge.keep(changed(11), START)
-        renewed(merge, 11, START + 0.05, TWO)
+        traded_and_renewed(merge)
         for asset_id in (ONE, TWO):
             merge.keep(book(asset_id, 11), START + 0.1)
 
@@ -523,9 +528,7 @@ class TestNewSubscriptions:
         self, merge: Merge
     ) -> None:
         """Of the state that the leader was told anew."""
-        merge.deliver(changed(11), START)
-        merge.keep(changed(11), START)
-        renewed(merge, 11, START + 0.05, TWO)
+        traded_and_renewed(merge)
         for message in (book(ONE, 11), book(TWO, 11)):
             merge.deliver(message, START + 0.1)
             merge.keep(message, START + 0.1)

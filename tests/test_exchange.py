@@ -12,8 +12,16 @@ from typing import Any
 
 import pytest
 
+from polymarket_ws.events import Side
 from polymarket_ws.testing import SimulatedExchange
-from polymarket_ws.testing.simulated_market import book_hash, last_price_text, number_text
+from polymarket_ws.testing.public_events import best_bid_ask_event
+from polymarket_ws.testing.simulated_market import (
+    RestingOrder,
+    SimulatedMarket,
+    book_hash,
+    last_price_text,
+    number_text,
+)
 
 FRAMES = Path(__file__).resolve().parents[2] / "shared" / "frames"
 SWITCHES = [(whose, when) for whose in ("market", "taker") for when in ("early", "late")]
@@ -23,14 +31,26 @@ CANDIDATE_PRICES = [f"{n / 1000:.3f}" for n in range(1, 1000)]
 
 
 class Follower:
-    """A plain model of what a careful client holds: the wire's strings, and the recipe."""
+    """A plain model of what a careful client holds: the wire's strings, and the recipe.
+
+    What the price_changes of one engine step claim is checked when `step` has read the last.
+    """
 
     def __init__(self, exchange: SimulatedExchange) -> None:
         self.exchange = exchange
         self.books: dict[str, dict[str, Any]] = {}
         self.checked = 0
+        self.crossed = 0  # books seen crossed in the middle of a step
         for asset_id in exchange.asset_ids:
             self.take(snapshot(exchange, asset_id))
+
+    def step(self, events: list[dict[str, Any]]) -> None:
+        """Read what is told at one moment: at most one engine step."""
+        changes = only(events, "price_change")
+        for event in events:
+            self.take(event)
+            if changes and event is changes[-1]:
+                self._check_step(changes)
 
     def take(self, event: dict[str, Any]) -> None:
         kind = event["event_type"]
@@ -38,7 +58,7 @@ class Follower:
             self._book(event)
         elif kind == "price_change":
             for change in event["price_changes"]:
-                self._change(change, event)
+                self._change(change)
         elif kind == "tick_size_change":
             self.books[event["asset_id"]]["tick_size"] = event["new_tick_size"]
         elif kind == "new_market":
@@ -57,16 +77,31 @@ class Follower:
         kept["tick_size"] = event.get("tick_size", kept.get("tick_size"))
         self._check(event["asset_id"], event["hash"], event["timestamp"])
 
-    def _change(self, change: dict[str, Any], event: dict[str, Any]) -> None:
+    def _change(self, change: dict[str, Any]) -> None:
         book = self.books[change["asset_id"]]
         levels = book["bids" if change["side"] == "BUY" else "asks"]
         if change["size"] == "0":
-            del levels[change["price"]]
+            levels.pop(change["price"], None)  # absent when a step has named the level before
         else:
             levels[change["price"]] = change["size"]
-        assert str(max(map(Decimal, book["bids"]), default=0)) == change["best_bid"]
-        assert str(min(map(Decimal, book["asks"]), default=1)) == change["best_ask"]
-        self._check(change["asset_id"], change["hash"], event["timestamp"])
+        bid, ask = self.top(change["asset_id"])
+        self.crossed += Decimal(bid) >= Decimal(ask)
+
+    def top(self, asset_id: str) -> tuple[str, str]:
+        """Best bid and ask, as the wire writes them."""
+        book = self.books[asset_id]
+        bid, ask = (
+            max(map(Decimal, book["bids"]), default=0),
+            min(map(Decimal, book["asks"]), default=1),
+        )
+        return str(bid), str(ask)
+
+    def _check_step(self, changes: list[dict[str, Any]]) -> None:
+        (claims,) = {ends(change) for change in changes}
+        (timestamp,) = {change["timestamp"] for change in changes}
+        for asset_id, expected, best_bid, best_ask in claims:
+            assert (best_bid, best_ask) == self.top(asset_id)
+            self._check(asset_id, expected, timestamp)
 
     def _check(self, asset_id: str, expected: str, timestamp: str) -> None:
         self.checked += 1
@@ -109,6 +144,19 @@ def snapshot(exchange: SimulatedExchange, asset_id: str) -> dict[str, Any]:
 def kinds(events: list[dict[str, Any]]) -> list[str]:
     """The type of each event."""
     return [event["event_type"] for event in events]
+
+
+def ends(change: dict[str, Any]) -> frozenset[tuple[str, str, str, str]]:
+    """What a price_change claims of both tokens' books: hash, best bid and best ask."""
+    names = ("asset_id", "hash", "best_bid", "best_ask")
+    (one, other) = (tuple(c[name] for name in names) for c in change["price_changes"])
+    return frozenset((one, other))
+
+
+def told(changes: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Of each price_change, what it says of the token that it names first."""
+    names = ("asset_id", "side", "price", "size")
+    return [tuple(c["price_changes"][0][name] for name in names) for c in changes]
 
 
 def only(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -203,9 +251,13 @@ def test_every_hash_and_top_follows_from_the_events_alone(whose: Any, when: Any,
     exchange = SimulatedExchange(seed, hash_last_price=whose, hash_timing=when)
     follower = Follower(exchange)
     for _ in range(120):
-        for event in exchange.step():
-            follower.take(event)
+        follower.step(exchange.step())
     assert follower.checked > 100
+    assert_holds(follower, exchange)
+
+
+def assert_holds(follower: Follower, exchange: SimulatedExchange) -> None:
+    """The follower's books are the exchange's."""
     for asset_id in exchange.asset_ids:
         book = exchange.book(asset_id)
         held = follower.books[asset_id]
@@ -239,9 +291,12 @@ def test_the_seed_brings_every_kind_of_event_but_a_resolution() -> None:
 
 
 def test_time_never_runs_backwards_within_a_market() -> None:
-    """Timestamps of a market are non-decreasing, prints included."""
+    """Timestamps of a market are non-decreasing, prints included; its tops run 1 ms ahead."""
     last: dict[str, int] = {}
     for event in SimulatedExchange(seed=4).steps(1500):
+        if event["event_type"] == "best_bid_ask":
+            assert int(event["timestamp"]) >= last.get(event["market"], 0)
+            continue
         assert int(event["timestamp"]) >= last.get(event["market"], 0)
         last[event["market"]] = int(event["timestamp"])
 
@@ -258,11 +313,12 @@ def test_the_twin_token_mirrors_every_change(exchange: SimulatedExchange) -> Non
 
 
 def test_a_trade_is_told_in_the_order_of_the_protocol(exchange: SimulatedExchange) -> None:
-    """price_change, the books of both tokens with its hashes, and 33 to 48 ms later one print."""
+    """Tops, price_change, the books of both tokens with its hashes, 30 to 90 ms later a print."""
     yes, no = exchange.asset_ids
     exchange.advance(5)
     price = best_ask(exchange, yes)
-    change, book_yes, book_no, _, _, last = exchange.trade(yes, "BUY")
+    top_yes, top_no, change, book_yes, book_no, last = exchange.trade(yes, "BUY")
+    assert ["best_bid_ask", "best_bid_ask"] == kinds([top_yes, top_no])
     assert ["price_change", "book", "book"] == kinds([change, book_yes, book_no])
     assert [yes, no] == [book_yes["asset_id"], book_no["asset_id"]]
     told = {c["asset_id"]: c["hash"] for c in change["price_changes"]}
@@ -271,7 +327,7 @@ def test_a_trade_is_told_in_the_order_of_the_protocol(exchange: SimulatedExchang
     assert "tick_size" not in book_yes
     assert ("last_trade_price", yes, "BUY") == (last["event_type"], last["asset_id"], last["side"])
     assert price == Decimal(last["price"])
-    assert 33 <= int(last["timestamp"]) - int(change["timestamp"]) <= 48
+    assert 30 <= int(last["timestamp"]) - int(change["timestamp"]) <= 90
 
 
 def test_tops_are_told_when_they_change(exchange: SimulatedExchange) -> None:
@@ -308,7 +364,7 @@ def test_a_crossing_order_on_the_twin_matches_the_mirrored_level(
     bid = exchange.book(yes).bids[0]
     events = exchange.place(no, "BUY", 1 - bid.price, bid.size)
     assert "0" == only(events, "price_change")[0]["price_changes"][0]["size"]
-    (last,) = only(exchange.advance(50), "last_trade_price")
+    (last,) = only(exchange.advance(90), "last_trade_price")
     assert (no, 1 - bid.price) == (last["asset_id"], Decimal(last["price"]))
 
 
@@ -322,7 +378,7 @@ def test_the_switches_say_how_the_last_price_enters_the_hash(whose: Any, when: A
     text = last_price_text(best_ask(exchange, yes))
     exchange.place(yes, "BUY", best_ask(exchange, yes), exchange.book(yes).asks[0].size)
     during = [snapshot(exchange, asset)["last_trade_price"] for asset in (yes, no)]
-    exchange.advance(50)
+    exchange.advance(90)
     after = [snapshot(exchange, asset)["last_trade_price"] for asset in (yes, no)]
     final = [text, text if whose == "market" else ""]
     assert final == after
@@ -462,3 +518,361 @@ def test_levels_are_worst_first_on_the_wire_and_best_first_in_the_book(
     assert all(Decimal(a["price"]) > Decimal(b["price"]) for a, b in pairwise(wire["asks"]))
     assert wire["bids"][-1]["price"] == str(book.bids[0].price)
     assert wire["hash"] == book.hash
+
+
+# --- engine steps of several price_changes --------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_steps_of_the_live_capture_come_out(number: int) -> None:
+    """Four cancels at once, and a match whose rest is told first: the captured events come out."""
+    path = FRAMES / "steps" / f"step_{number}.jsonl"
+    if not path.exists():
+        pytest.skip("the shared wire frames are not here: ../shared/frames")
+    (yes, no), *captured = map(json.loads, path.read_text().splitlines())
+    market, held = _captured_market(yes, no, last_price={1: "0.441", 2: "0.630"}[number])
+    if number == 1:
+        changed = [held["BUY", price] for price in ("0.554", "0.553", "0.552", "0.551")]
+        for order in changed:
+            market.remove(order)
+    else:
+        taker = _order(no["asset_id"], "BUY", "0.37", "100")
+        for fill in market.crossing(taker):
+            market.take(fill)
+            taker.remaining -= fill.amount
+        market.rest(taker)
+        changed = [taker, held["BUY", "0.63"]]
+    market.timestamp_ms = int(only(captured, "price_change")[0]["timestamp"])
+    tops = [best_bid_ask_event(market, a, market.timestamp_ms + 1) for a in market.asset_ids]
+    assert captured == [*tops, *market.tell(changed, traded=number == 2)]
+
+
+def _captured_market(
+    yes: dict[str, Any], no: dict[str, Any], last_price: str
+) -> tuple[SimulatedMarket, dict[tuple[str, str], RestingOrder]]:
+    """A market with one order of the first token at each level; the orders by side and price."""
+    assets = yes["asset_id"], no["asset_id"]
+    market = SimulatedMarket(yes["market"], assets, Decimal("0.001"), Decimal(5), False, 0, 1)
+    market.last_prices = dict.fromkeys(assets, last_price)
+    held = {}
+    for name, side in (("bids", "BUY"), ("asks", "SELL")):
+        for level in yes[name]:
+            order = _order(assets[0], side, level["price"], level["size"])
+            held[side, level["price"]] = order
+            market.rest(order)
+    return market, held
+
+
+def _order(asset_id: str, side: str, price: str, size: str) -> RestingOrder:
+    return RestingOrder(
+        id=f"{asset_id} {side} {price}",
+        asset_id=asset_id,
+        side=Side(side),
+        price=Decimal(price),
+        size=Decimal(size),
+        owner="",
+        own=False,
+        maker_address="",
+        order_type="GTC",
+        placed_ms=0,
+        remaining=Decimal(size),
+    )
+
+
+def test_a_match_over_several_levels_is_one_step(exchange: SimulatedExchange) -> None:
+    """A price_change for each level, all with the end's hashes, tops and sizes; then the books."""
+    yes, no = exchange.asset_ids
+    (p1, s1), (p2, s2), (p3, s3) = exchange.book(yes).asks[:3]
+    events = exchange.place(yes, "BUY", p3, s1 + s2 + s3 - 1)
+    assert [*["best_bid_ask"] * 2, *["price_change"] * 3, *["book"] * 2] == kinds(events)
+    changes, books = only(events, "price_change"), only(events, "book")
+    assert [
+        (yes, "SELL", str(p1), "0"),
+        (yes, "SELL", str(p2), "0"),
+        (yes, "SELL", str(p3), "1"),
+    ] == told(changes)
+    bid = exchange.book(yes).bids[0].price
+    assert {
+        frozenset(
+            (
+                (yes, books[0]["hash"], str(bid), str(p3)),
+                (no, books[1]["hash"], str(1 - p3), str(1 - bid)),
+            )
+        )
+    } == {ends(change) for change in changes}
+    assert {str(exchange.now_ms)} == {event["timestamp"] for event in changes + books}
+    (last,) = exchange.advance(90)
+    assert (yes, str(p3), number_text(s1 + s2 + s3 - 1)) == (
+        last["asset_id"],
+        last["price"],
+        last["size"],
+    )
+
+
+def test_the_rest_of_a_matching_order_is_told_first(exchange: SimulatedExchange) -> None:
+    """The new bid comes before the removal of the asks that it took: crossed in between."""
+    yes = exchange.asset_ids[0]
+    (p1, s1), (p2, s2) = exchange.book(yes).asks[:2]
+    follower = Follower(exchange)
+    events = exchange.place(yes, "BUY", p2, s1 + s2 + 9)
+    assert [
+        (yes, "BUY", str(p2), "9"),
+        (yes, "SELL", str(p1), "0"),
+        (yes, "SELL", str(p2), "0"),
+    ] == told(only(events, "price_change"))
+    follower.step(events)
+    assert follower.crossed > 0
+    assert_holds(follower, exchange)
+
+
+def test_a_matched_level_of_both_tokens_is_named_twice(exchange: SimulatedExchange) -> None:
+    """Each of the two price_changes names the token first whose orders it is about."""
+    yes, no = exchange.asset_ids
+    price, size = exchange.book(yes).asks[0]
+    exchange.place(no, "BUY", 1 - price, 50)
+    assert [
+        (yes, "SELL", str(price), "40"),
+        (no, "BUY", str(1 - price), "40"),
+    ] == told(only(exchange.trade(yes, "BUY", size + 10), "price_change"))
+
+
+def test_the_order_that_changed_decides_which_token_is_named_first(
+    exchange: SimulatedExchange,
+) -> None:
+    """A BUY of NO that takes a bid of YES: the level is told with YES first, the rest with NO."""
+    yes, no = exchange.asset_ids
+    price, size = exchange.book(yes).bids[0]
+    events = exchange.place(no, "BUY", 1 - price, size + 9)
+    assert [
+        (no, "BUY", str(1 - price), "9"),
+        (yes, "BUY", str(price), "0"),
+    ] == told(only(events, "price_change"))
+
+
+def test_several_orders_are_taken_back_in_one_step(exchange: SimulatedExchange) -> None:
+    """A price_change for each; a level with orders of both tokens is named with either first."""
+    yes, no = exchange.asset_ids
+    best = exchange.book(yes).bids[0].price
+    price, behind = best + Decimal("0.01"), best - Decimal("0.20")
+    exchange.place(yes, "BUY", price, 20)
+    exchange.place(no, "SELL", 1 - price, 30)
+    exchange.place(yes, "BUY", behind, 40, own=True)
+    follower = Follower(exchange)
+    orders = exchange.open_orders[-3:]
+    events = exchange.cancel_all([order.id for order in orders], "CANCELED_BY_TEST")
+    assert [*["best_bid_ask"] * 2, *["price_change"] * 3, "order"] == kinds(events)
+    assert [
+        (yes, "BUY", str(price), "0"),
+        (no, "SELL", str(1 - price), "0"),
+        (yes, "BUY", str(behind), "0"),
+    ] == told(only(events, "price_change"))
+    assert ("CANCELLATION", "CANCELED_BY_TEST") == (events[-1]["type"], events[-1]["status"])
+    follower.step(events)
+    assert_holds(follower, exchange)
+    assert not {order.id for order in orders} & {order.id for order in exchange.open_orders}
+
+
+def test_orders_are_taken_back_all_or_none() -> None:
+    """Orders of several markets, or an unknown one among them: nothing changes."""
+    exchange = SimulatedExchange(seed=1, markets=2)
+    before = exchange.open_orders
+    with pytest.raises(ValueError, match="one step is of one market, not of 2"):
+        exchange.cancel_all([before[0].id, before[-1].id])
+    with pytest.raises(KeyError):
+        exchange.cancel_all([before[0].id, "0x0"])
+    assert [] == exchange.cancel_all([])
+    assert before == exchange.open_orders
+
+
+def test_a_replaced_quote_is_told_before_the_removal(exchange: SimulatedExchange) -> None:
+    """On the other side at the removed order's price it crosses the book in between."""
+    yes, no = exchange.asset_ids
+    price = exchange.book(yes).bids[0].price + Decimal("0.01")
+    exchange.place(yes, "BUY", price, 20, own=True)
+    old, follower = exchange.open_orders[-1], Follower(exchange)
+    events = exchange.replace(old.id, 1 - price, 9, asset_id=no)
+    new = exchange.open_orders[-1]
+    assert ["PLACEMENT", "CANCELLATION"] == [event["type"] for event in only(events, "order")]
+    assert [
+        (no, "BUY", str(1 - price), "9"),
+        (yes, "BUY", str(price), "0"),
+    ] == told(only(events, "price_change"))
+    assert (no, Side.BUY, 1 - price, 9, True) == (
+        new.asset_id,
+        new.side,
+        new.price,
+        new.remaining,
+        new.own,
+    )
+    follower.step(events)
+    assert follower.crossed > 0
+    assert_holds(follower, exchange)
+    assert old not in exchange.open_orders
+
+
+def test_a_replacement_keeps_token_and_side_unless_told(exchange: SimulatedExchange) -> None:
+    """At its own level both price_changes tell the size after the step."""
+    yes = exchange.asset_ids[0]
+    price = exchange.book(yes).bids[0].price + Decimal("0.01")
+    exchange.place(yes, "BUY", price, 20)
+    events = exchange.replace(exchange.open_orders[-1].id, price, 7)
+    assert [(yes, "BUY", str(price), "7")] * 2 == told(only(events, "price_change"))
+
+
+def test_wrong_replacements_are_refused() -> None:
+    """Of another market, matching another order, off the grid, unknown: nothing changes."""
+    exchange = SimulatedExchange(seed=1, markets=2)
+    yes, _, other, _ = exchange.asset_ids
+    old, before = exchange.open_orders[0], exchange.open_orders
+    with pytest.raises(ValueError, match=f"token {other} is not of market"):
+        exchange.replace(old.id, "0.5", 100, asset_id=other)
+    crossing = best_ask(exchange, yes)
+    with pytest.raises(ValueError, match=f"a quote at {crossing} would match another order"):
+        exchange.replace(old.id, crossing, 100, asset_id=yes, side="BUY")
+    with pytest.raises(ValueError, match="off the grid"):
+        exchange.replace(old.id, "0.123", 100)
+    with pytest.raises(KeyError):
+        exchange.replace("0x0", "0.5", 100)
+    assert before == exchange.open_orders
+
+
+@pytest.mark.parametrize(("whose", "when"), SWITCHES)
+@pytest.mark.parametrize("seed", range(5))
+def test_every_seeded_step_of_several_frames_is_right_at_its_end(
+    whose: Any, when: Any, seed: int
+) -> None:
+    """All its hashes and tops are those after its last price_change; some cross in their middle."""
+    exchange = SimulatedExchange(seed, hash_last_price=whose, hash_timing=when, step_share=1)
+    follower = Follower(exchange)
+    for _ in range(60):
+        follower.step(exchange.step())
+    assert follower.checked > 100
+    assert follower.crossed > 0
+    assert_holds(follower, exchange)
+
+
+def sizes_of_steps(exchange: SimulatedExchange, count: int) -> Counter[int]:
+    """How many of so many seeded steps have how many price_changes; those without are left out."""
+    sizes = Counter(len(only(exchange.step(), "price_change")) for _ in range(count))
+    del sizes[0]
+    return sizes
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_numbers_of_frames_are_within_their_bounds(seed: int) -> None:
+    """2 to 6 by default, each of them, or as asked for."""
+    default = sizes_of_steps(SimulatedExchange(seed, step_share=1), 300)
+    assert {2, 3, 4, 5, 6} == set(default)
+    chosen = SimulatedExchange(seed, step_share=1, step_frames=(3, 4))
+    assert {3, 4} == set(sizes_of_steps(chosen, 200))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_share_of_steps_of_several_frames_is_as_asked_for(seed: int) -> None:
+    """None, a tenth unless said otherwise, or a half."""
+    assert {1} == set(sizes_of_steps(SimulatedExchange(seed, step_share=0), 500))
+    for share, exchange in (
+        (0.1, SimulatedExchange(seed)),
+        (0.5, SimulatedExchange(seed, step_share=0.5)),
+    ):
+        sizes = sizes_of_steps(exchange, 1000)
+        assert share == pytest.approx(1 - sizes[1] / sizes.total(), abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_seeded_steps_are_matches_cancels_and_replacements(seed: int) -> None:
+    """Each kind is at least a twentieth of them."""
+    exchange, seen = SimulatedExchange(seed, step_share=1), Counter[str]()
+    for _ in range(400):
+        before = {order.id for order in exchange.open_orders}
+        events = exchange.step()
+        if len(only(events, "price_change")) < 2:
+            continue
+        after = {order.id for order in exchange.open_orders}
+        seen["match" if only(events, "book") else "replace" if after - before else "cancel"] += 1
+    assert {"match", "cancel", "replace"} == set(seen)
+    assert min(seen.values()) > seen.total() / 20
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 1])
+def test_books_never_run_empty(share: float) -> None:
+    """After thousands of seeded steps every book has both sides."""
+    exchange, events = SimulatedExchange(seed=2, markets=1, step_share=share), []
+    for _ in range(3000):
+        events += exchange.step()
+        for event in only(events[-1:], "new_market"):
+            exchange.resolve(event["market"])
+    tops = {end[2:] for change in only(events, "price_change") for end in ends(change)}
+    assert not {"0", "1"} & {price for top in tops for price in top}
+
+
+def test_tops_come_before_the_frames_of_their_step() -> None:
+    """With the step's timestamp or 1 ms more, by the seed, and the step's best prices."""
+    exchange, later = SimulatedExchange(seed=3, step_share=0.5), Counter[int]()
+    for _ in range(300):
+        events = exchange.step()
+        tops, changes = only(events, "best_bid_ask"), only(events, "price_change")
+        if not tops:
+            continue
+        assert len(tops) == sum(kind == "best_bid_ask" for kind in kinds(_public(events))[:2])
+        claims = {(asset, bid, ask) for asset, _, bid, ask in ends(changes[0])}
+        assert {(t["asset_id"], t["best_bid"], t["best_ask"]) for t in tops} == claims
+        (timestamp,) = {int(top["timestamp"]) for top in tops}
+        later[timestamp - int(changes[0]["timestamp"])] += 1
+    assert {0, 1} == set(later)
+
+
+def _public(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event for event in events if event["event_type"] not in ("order", "trade")]
+
+
+def test_prints_come_30_to_90_ms_after_their_trade() -> None:
+    """The whole range occurs."""
+    exchange, delays = SimulatedExchange(seed=1, markets=1), set()
+    for _ in range(300):
+        events = exchange.trade(exchange.asset_ids[0], "BUY", "0.01")
+        (last,), (change,) = only(events, "last_trade_price"), only(events, "price_change")
+        delays.add(int(last["timestamp"]) - int(change["timestamp"]))
+    assert (30, 90) == (min(delays), max(delays))
+
+
+def test_prints_keep_the_order_of_their_trades(exchange: SimulatedExchange) -> None:
+    """Also when trades follow each other within the range of the delays."""
+    yes = exchange.asset_ids[0]
+    exchange.place(yes, "BUY", exchange.book(yes).bids[0].price, "5000")
+    sizes, events = [str(size) for size in range(5, 50)], []
+    for size in sizes:
+        exchange.place(yes, "SELL", "0.01", size, order_type="FAK")
+        events += exchange.advance(7)
+    events += exchange.advance(90)
+    assert sizes == [event["size"] for event in only(events, "last_trade_price")]
+
+
+def test_equal_calls_give_equal_steps() -> None:
+    """Replacing and cancelling by hand is as deterministic as the seed is."""
+
+    def told_by(exchange: SimulatedExchange) -> list[dict[str, Any]]:
+        first, *others = [order.id for order in exchange.open_orders[:8]]
+        events = exchange.replace(first, "0.01", 100, side="BUY", asset_id=exchange.asset_ids[0])
+        return events + exchange.cancel_all(others) + exchange.steps(200)
+
+    one, other = (SimulatedExchange(seed=5, step_share=0.5) for _ in range(2))
+    assert told_by(one) == told_by(other)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"step_share": 1.5}, r"step_share is from 0 to 1, not 1\.5"),
+        ({"step_share": -0.1}, r"step_share is from 0 to 1, not -0\.1"),
+        ({"step_frames": (1, 6)}, r"step_frames are .* at least 2, .* not \(1, 6\)"),
+        ({"step_frames": (4, 3)}, r"step_frames are .* not \(4, 3\)"),
+        ({"step_frames": (2, 3, 4)}, r"step_frames are .* not \(2, 3, 4\)"),
+    ],
+)
+def test_wrong_shares_and_numbers_of_frames_are_refused(
+    arguments: dict[str, Any], sentence: str
+) -> None:
+    """One sentence says what is expected."""
+    with pytest.raises(ValueError, match=sentence):
+        SimulatedExchange(**arguments)

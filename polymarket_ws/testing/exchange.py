@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Literal
@@ -16,6 +16,13 @@ from attrs import define, field, frozen
 from polymarket_ws.events import Book, Level, Side
 
 from .own_events import SimulatedTrade, order_event, print_event, trade_event
+from .public_events import (
+    best_bid_ask_event,
+    market_resolved_event,
+    new_market_event,
+    tick_size_change_event,
+)
+from .seeding import Quote, Seeding
 from .simulated_market import (
     Fill,
     RestingOrder,
@@ -32,13 +39,11 @@ API_KEY = "00000000-0000-0000-0000-000000000001"
 START_MS = 1_790_491_135_816
 
 _PAUSES_MS = (0, 1, 3, 7, 20, 60)
-_PRINT_DELAY_MS = (33, 48)  # PROTOCOL 1.5: measured between a trade's price_change and its print
+_PRINT_DELAY_MS = (30, 90)  # measured from a trade's price_change to its print (PROTOCOL 1.5, 11)
 _SETTLING_MS = {"MINED": 2000, "RETRYING": 2000, "CONFIRMED": 5000, "FAILED": 5000}
 _FINER_TICK = Decimal("0.001")
 _NEAR_ONE, _NEAR_ZERO = Decimal("0.96"), Decimal("0.04")
-_WEIGHTS = {"quote": 300, "cancel": 110, "match": 64, "own": 20, "own_cancel": 5, "new_market": 1}
 _NEVER_RESTING = ("FAK", "FOK")
-_CROWDED = 80  # resting orders of a market above which seeded quotes become cancels
 
 
 @frozen
@@ -81,6 +86,13 @@ class SimulatedExchange:
     "order" and "trade" belong to the user channel. The last market starts near 0.96, so it soon
     gets a finer tick. Seeded steps open new markets but never resolve one: `resolve` does.
 
+    What happens at once is one engine step, told as the real engine tells it (PROTOCOL 11): if the
+    best prices changed, a best_bid_ask of each token, at the step's time or 1 ms more; then, back
+    to back, a price_change for each order placed or taken back and for each level that was matched
+    (two if orders of both tokens rested there), all with the hash, the best prices and the sizes
+    after the step; after a trade the books of both tokens, and 30 to 90 ms later its
+    last_trade_price.
+
     Args:
         seed: Of everything random: ids, books, what the steps do.
         markets: How many there are at first; each has two tokens.
@@ -95,6 +107,14 @@ class SimulatedExchange:
         min_order_size: Of every market; None: one of 5, 1 and 15 by the seed.
         neg_risk: Of every market; None: by the seed.
         depth: Levels on each side of a new book.
+        step_share: Share of the seeded quotes, cancels and matches that are steps of several
+            price_changes, 0 to 1: replaced quotes, several cancels at once, matches over several
+            levels. 0: every one of them has a single price_change; 1: all are such steps, but for
+            the quotes that refill a book that ran almost empty.
+        step_frames: Fewest and most price_changes of such a step, the fewest at least 2.
+
+    Raises:
+        ValueError: a switch that is none of its values, a share or numbers out of their range.
     """
 
     seed: int = 0
@@ -109,10 +129,13 @@ class SimulatedExchange:
     )
     neg_risk: bool | None = field(default=None, kw_only=True)
     depth: int = field(default=12, kw_only=True)
+    step_share: float = field(default=0.1, kw_only=True)
+    step_frames: tuple[int, int] = field(default=(2, 6), kw_only=True)
 
     now_ms: int = field(init=False)
     """The exchange's time, milliseconds since 1970."""
     _random: random.Random = field(init=False, repr=False)
+    _seeding: Seeding = field(init=False, repr=False)
     _markets: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
     _by_asset: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
     _resolved: set[str] = field(init=False, factory=set, repr=False)
@@ -129,6 +152,7 @@ class SimulatedExchange:
             raise ValueError(f'hash_timing is "early" or "late", not {self.hash_timing!r}')
         self.now_ms = self.start_ms
         self._random = random.Random(self.seed)
+        self._seeding = Seeding(self._random, self.depth, self.step_share, self.step_frames)
         for number in range(1, self.market_count + 1):
             self._add_market(near_one=number > 1 and number == self.market_count)
 
@@ -216,20 +240,69 @@ class SimulatedExchange:
             asset_id, Side(side), _decimal(price), _decimal(size), own, order_type
         )
         self._check(market, order)
-        return self._submit(market, order)
+        if order_type == "FOK" and sum(f.amount for f in market.crossing(order)) < order.size:
+            return self._killed(market, order)
+        return self._carry_out(market, [order])
 
     def cancel(self, order_id: str, status: str = "CANCELED") -> list[Wire]:
         """Take a resting order back; KeyError when there is none of that id."""
-        order = self._open_orders[order_id]
-        market = self._by_asset[order.asset_id]
-        tops = self._tops(market)
-        self._touch(market)
-        del self._open_orders[order_id]
-        market.remove(order)
-        events = [market.price_change(order, first=order.asset_id), *self._new_tops(market, tops)]
-        if order.own:
-            events.append(order_event(order, market, "CANCELLATION", status, self.now_ms))
-        return events
+        return self.cancel_all([order_id], status)
+
+    def cancel_all(self, order_ids: Iterable[str], status: str = "CANCELED") -> list[Wire]:
+        """Take resting orders back in one engine step: a price_change for each, in this order.
+
+        Orders of one level that name different tokens bring a price_change with each token first;
+        all tell the level's size after the step.
+
+        Args:
+            order_ids: Of one market. An id counts once; without any nothing happens.
+            status: Of the CANCELLATION of own orders.
+
+        Raises:
+            KeyError: no resting order of that id. ValueError: orders of several markets.
+        """
+        orders = [self._open_orders[order_id] for order_id in dict.fromkeys(order_ids)]
+        markets = {self._by_asset[order.asset_id].condition_id for order in orders}
+        if len(markets) > 1:
+            raise ValueError(f"one step is of one market, not of {len(markets)}")
+        if not orders:
+            return []
+        return self._carry_out(self._by_asset[orders[0].asset_id], [], orders, status=status)
+
+    def replace(
+        self,
+        order_id: str,
+        price: Number,
+        size: Number,
+        *,
+        side: Side | str | None = None,
+        asset_id: str | None = None,
+    ) -> list[Wire]:
+        """Place another quote for a resting order, and take that back, in one engine step.
+
+        The new quote's price_change comes before that of the removal. At the removed order's price,
+        but on the other side, it crosses the book of a client that has read the first alone.
+
+        Args:
+            order_id: The order to be taken back; the new one has its owner.
+            price: On the market's grid, above 0 and below 1.
+            size: Shares, at least the market's `min_order_size`.
+            side: Of the new quote; None: as the order's.
+            asset_id: The new quote's token, one of the same market; None: the order's.
+
+        Raises:
+            KeyError: no resting order of that id. ValueError: token of another market, price off
+                the grid, size too small, or a quote that would match another order.
+        """
+        old = self._open_orders[order_id]
+        market = self._by_asset[old.asset_id]
+        new = self._successor(old, asset_id, side, _decimal(price), _decimal(size))
+        if new.asset_id not in market.asset_ids:
+            raise ValueError(f"token {new.asset_id} is not of market {market.condition_id}")
+        self._check(market, new)
+        if any(maker is not old for maker in market.reached(new)):
+            raise ValueError(f"a quote at {new.price} would match another order")
+        return self._carry_out(market, [new], [old])
 
     def trade(
         self,
@@ -242,8 +315,8 @@ class SimulatedExchange:
     ) -> list[Wire]:
         """Match a market order at once and let time pass until all of it was told.
 
-        Returns the whole life of the trade: price_change, book, book, last_trade_price and, when
-        the user took part, the orders' updates and the trade from MATCHED to its end.
+        Returns the whole life of the trade: its engine step, last_trade_price and, when the user
+        took part, the orders' updates and the trade from MATCHED to its end.
 
         Args:
             size: Shares; None: all of the best level.
@@ -260,7 +333,7 @@ class SimulatedExchange:
         amount = against[-1][1] if size is None else _decimal(size)
         limit = 1 - market.tick_size if side is Side.BUY else market.tick_size
         order = self._new_order(asset_id, side, limit, amount, own, "FAK")
-        events = self._submit(market, order, failed=failed)
+        events = self._carry_out(market, [order], failed=failed)
         return events + self._advance_to(max(p.due_ms for p in self._pending))
 
     def advance(self, milliseconds: int) -> list[Wire]:
@@ -271,17 +344,7 @@ class SimulatedExchange:
         """Give a market another tick: a `tick_size_change` for each of its tokens."""
         changed, old = self._markets[market], self._markets[market].tick_size
         changed.tick_size = _decimal(tick_size)
-        return [
-            {
-                "market": market,
-                "asset_id": asset_id,
-                "old_tick_size": number_text(old),
-                "new_tick_size": number_text(changed.tick_size),
-                "timestamp": str(self.now_ms),
-                "event_type": "tick_size_change",
-            }
-            for asset_id in changed.asset_ids
-        ]
+        return [tick_size_change_event(changed, a, old, self.now_ms) for a in changed.asset_ids]
 
     def resolve(self, market: str, winning_asset_id: str | None = None) -> list[Wire]:
         """Decide a market: own orders are cancelled, its tokens are unknown from then on.
@@ -300,12 +363,12 @@ class SimulatedExchange:
         cancelled = (o for o in orders if o.own)
         return [
             *(order_event(o, decided, "CANCELLATION", status, self.now_ms) for o in cancelled),
-            self._resolved_event(decided, winner),
+            market_resolved_event(decided, winner, self.now_ms),
         ]
 
     def open_market(self) -> list[Wire]:
         """Create a market with a seeded book and return its `new_market`."""
-        return [self._new_market_event(self._add_market())]
+        return [new_market_event(self._add_market(), self.now_ms)]
 
     # What the seed makes happen.
 
@@ -316,103 +379,73 @@ class SimulatedExchange:
             return self._happen_next()
         self.now_ms = due_ms
         events: list[Wire] = []
+        frames = self._seeding.frames()
         while not events:
-            (kind,) = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
-            events = self._seeded(kind)
+            events = self._seeded(self._seeding.kind(), frames)
         return events
 
     def steps(self, n: int) -> list[Wire]:
         """The events of `n` seeded steps."""
         return [event for _ in range(n) for event in self.step()]
 
-    def _seeded(self, kind: str) -> list[Wire]:
+    def _seeded(self, kind: str, frames: int) -> list[Wire]:
         markets = self._open_markets()
         if kind == "new_market" or not markets:
             return self.open_market()
         market = self._random.choice(markets)
-        if kind == "match":
-            return self._seeded_match(market)
-        if kind in ("cancel", "own_cancel"):
-            return self._seeded_cancel(market, own=kind == "own_cancel")
-        return self._seeded_quote(market, own=kind == "own")
+        plan = self._seeding.plan(kind, market, frames)
+        placed = [self._quoted(quote, own=plan.own) for quote in plan.placed]
+        return self._carry_out(market, placed, plan.removed, failed=plan.failed)
 
-    def _seeded_quote(self, market: SimulatedMarket, *, own: bool) -> list[Wire]:
-        if sum(1 for _ in market.orders()) > _CROWDED:
-            return self._seeded_cancel(market, own=False)
-        asset_id = self._random.choice(market.asset_ids)
-        side = self._random.choice((Side.BUY, Side.SELL))
-        bid, ask = market.best(asset_id)
-        steps = market.tick_size * self._random.randrange(1, 12)
-        price = ask - steps if side is Side.BUY else bid + steps
-        price -= price % market.tick_size
-        if not 0 < price < 1 or (price >= ask if side is Side.BUY else price <= bid):
-            return []
-        return self.place(asset_id, side, price, self._seeded_size(market), own=own)
+    # One engine step.
 
-    def _seeded_cancel(self, market: SimulatedMarket, *, own: bool) -> list[Wire]:
-        orders = [order for order in market.orders() if order.own == own]
-        if not orders or (not own and len(orders) < self.depth):
-            return []
-        return self.cancel(self._random.choice(orders).id)
-
-    def _seeded_match(self, market: SimulatedMarket) -> list[Wire]:
-        asset_id = self._random.choice(market.asset_ids)
-        side = self._random.choice((Side.BUY, Side.SELL))
-        against = market.levels(asset_id, Side.SELL if side is Side.BUY else Side.BUY)
-        if len(against) < 3:
-            return []
-        price, size = against[-self._random.choice((1, 1, 1, 2))]
-        size = max((size / 2).quantize(Decimal("0.01")), market.min_order_size)
-        own = self._random.random() < 0.15
-        order = self._new_order(asset_id, side, price, size, own, "FAK")
-        return self._submit(market, order, failed=own and self._random.random() < 0.2)
-
-    def _seeded_size(self, market: SimulatedMarket) -> Decimal:
-        return market.min_order_size + Decimal(self._random.randrange(100_000)) / 100
-
-    # One order on its way through the market.
-
-    def _submit(
-        self, market: SimulatedMarket, order: RestingOrder, *, failed: bool = False
+    def _carry_out(
+        self,
+        market: SimulatedMarket,
+        placed: Sequence[RestingOrder],
+        removed: Sequence[RestingOrder] = (),
+        *,
+        failed: bool = False,
+        status: str = "CANCELED",
     ) -> list[Wire]:
-        tops = self._tops(market)
-        fills = market.crossing(order)
-        if order.order_type == "FOK" and sum(f.amount for f in fills) < order.size:
-            return self._killed(market, order)
-        if fills or order.order_type not in _NEVER_RESTING:
-            self._touch(market)
-        events = [] if not order.own else [self._order_told(market, order, "PLACEMENT")]
-        trade = self._trade_of(market, order, fills) if fills else None
-        if trade is not None and self.hash_timing == "early":
-            self._set_last_price(trade)
-        events += self._match(market, order, fills)
-        events += self._rest(market, order)
-        if trade is not None:
-            events += [market.refresh(asset) for asset in market.asset_ids]
-        events += self._new_tops(market, tops)
-        if trade is not None:
-            events += self._told_privately(trade)
-            self._schedule(trade, failed=failed)
-        return events + self._finer_tick(market)
+        """Take orders back and place others at once, and tell it when all is done.
 
-    def _match(self, market: SimulatedMarket, order: RestingOrder, fills: list[Fill]) -> list[Wire]:
-        events = []
-        for number, fill in enumerate(fills):
+        New orders come first, even the rest of one that matched, then the levels that it took, best
+        first; so did the capture of 2026-09-11 (frames/steps/step_2.jsonl).
+        """
+        tops, told = self._tops(market), [self._order_told(market, o) for o in placed if o.own]
+        for order in removed:
+            del self._open_orders[order.id]
+            market.remove(order)
+        trades = [trade for order in placed for trade in self._match_and_rest(market, order)]
+        rested = [order for order in placed if order.id in self._open_orders]
+        changed = [*rested, *_matched(trades), *removed]
+        if changed:
+            market.timestamp_ms = self.now_ms
+            told += self._new_tops(market, tops)
+            told += market.tell(changed, traded=bool(trades))
+        for trade in trades:
+            told += self._told_privately(trade)
+            self._schedule(trade, failed=failed)
+        cancelled = (o for o in removed if o.own)
+        told += [order_event(o, market, "CANCELLATION", status, self.now_ms) for o in cancelled]
+        return told + self._finer_tick(market)
+
+    def _match_and_rest(self, market: SimulatedMarket, order: RestingOrder) -> list[SimulatedTrade]:
+        """Match what crosses and let the rest of it rest; return the trade, if there was one."""
+        fills = market.crossing(order)
+        trades = [self._trade_of(market, order, fills)] if fills else []
+        for fill in fills:
             market.take(fill)
             order.remaining -= fill.amount
             if not fill.maker.remaining:
                 del self._open_orders[fill.maker.id]
-            last = number + 1 == len(fills)
-            if last or not _same_level(fill.maker, fills[number + 1].maker):
-                events.append(market.price_change(fill.maker, first=order.asset_id))
-        return events
-
-    def _rest(self, market: SimulatedMarket, order: RestingOrder) -> list[Wire]:
-        if not order.remaining or order.order_type in _NEVER_RESTING:
-            return []
-        market.rest(order)
-        self._open_orders[order.id] = order
-        return [market.price_change(order, first=order.asset_id)]
+        if order.remaining and order.order_type not in _NEVER_RESTING:
+            market.rest(order)
+            self._open_orders[order.id] = order
+        if trades and self.hash_timing == "early":
+            self._set_last_price(trades[0])
+        return trades
 
     def _killed(self, market: SimulatedMarket, order: RestingOrder) -> list[Wire]:
         status = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
@@ -422,6 +455,7 @@ class SimulatedExchange:
     def _trade_of(
         self, market: SimulatedMarket, taker: RestingOrder, fills: list[Fill]
     ) -> SimulatedTrade:
+        """A trade at the price of its last fill, in terms of the taker's token."""
         last = fills[-1].maker
         price = last.price if last.asset_id == taker.asset_id else 1 - last.price
         trade_id, transaction = self._uuid(), self._hex(64)
@@ -438,12 +472,16 @@ class SimulatedExchange:
         updates = [self._order_told(trade.market, order, "UPDATE") for order in orders]
         return [*updates, trade_event(trade, "MATCHED", self.now_ms)]
 
-    def _order_told(self, market: SimulatedMarket, order: RestingOrder, kind: str) -> Wire:
+    def _order_told(
+        self, market: SimulatedMarket, order: RestingOrder, kind: str = "PLACEMENT"
+    ) -> Wire:
         status = "LIVE" if order.remaining else "MATCHED"
         return order_event(order, market, kind, status, self.now_ms)
 
     def _schedule(self, trade: SimulatedTrade, *, failed: bool) -> None:
-        self._later(self._random.randint(*_PRINT_DELAY_MS), partial(self._print, trade))
+        delay = self._random.randint(*_PRINT_DELAY_MS)
+        trade.market.print_due_ms = max(self.now_ms + delay, trade.market.print_due_ms)
+        self._later(trade.market.print_due_ms - self.now_ms, partial(self._print, trade))
         if not trade.is_own:
             return
         for status in ("RETRYING", "FAILED") if failed else ("MINED", "CONFIRMED"):
@@ -480,9 +518,6 @@ class SimulatedExchange:
         self.now_ms = max(self.now_ms, until_ms)
         return events
 
-    def _touch(self, market: SimulatedMarket) -> None:
-        market.timestamp_ms = self.now_ms
-
     # Tops and ticks.
 
     def _tops(self, market: SimulatedMarket) -> list[tuple[Decimal, Decimal]]:
@@ -491,21 +526,10 @@ class SimulatedExchange:
     def _new_tops(
         self, market: SimulatedMarket, before: list[tuple[Decimal, Decimal]]
     ) -> list[Wire]:
-        return [
-            {
-                "market": market.condition_id,
-                "asset_id": asset_id,
-                "best_bid": number_text(bid),
-                "best_ask": number_text(ask),
-                "spread": number_text(ask - bid),
-                "timestamp": str(self.now_ms),
-                "event_type": "best_bid_ask",
-            }
-            for asset_id, top, (bid, ask) in zip(
-                market.asset_ids, before, self._tops(market), strict=True
-            )
-            if top != (bid, ask)
-        ]
+        """A best_bid_ask of each token whose best prices are no longer those before."""
+        told_ms = self.now_ms + self._random.randrange(2)
+        after = zip(market.asset_ids, before, self._tops(market), strict=True)
+        return [best_bid_ask_event(market, a, told_ms) for a, was, now in after if was != now]
 
     def _finer_tick(self, market: SimulatedMarket) -> list[Wire]:
         bid, ask = market.best(market.asset_ids[0])
@@ -539,7 +563,7 @@ class SimulatedExchange:
                 price = middle + direction * distance * market.tick_size
                 price -= price % market.tick_size
                 if 0 < price < 1:
-                    size = self._seeded_size(market)
+                    size = self._seeding.size(market)
                     order = self._new_order(
                         market.asset_ids[0], side, price, size, own=False, order_type="GTC"
                     )
@@ -569,6 +593,29 @@ class SimulatedExchange:
             remaining=size,
         )
 
+    def _quoted(self, quote: Quote, *, own: bool) -> RestingOrder:
+        return self._new_order(
+            quote.asset_id, quote.side, quote.price, quote.size, own, quote.order_type
+        )
+
+    def _successor(
+        self,
+        old: RestingOrder,
+        asset_id: str | None,
+        side: Side | str | None,
+        price: Decimal,
+        size: Decimal,
+    ) -> RestingOrder:
+        new = self._new_order(
+            old.asset_id if asset_id is None else asset_id,
+            old.side if side is None else Side(side),
+            price,
+            size,
+            old.own,
+            "GTC",
+        )
+        return attrs.evolve(new, owner=old.owner, maker_address=old.maker_address)
+
     def _check(self, market: SimulatedMarket, order: RestingOrder) -> None:
         if market.condition_id in self._resolved:
             raise ValueError(f"market {market.condition_id} is resolved")
@@ -576,45 +623,6 @@ class SimulatedExchange:
             raise ValueError(f"price {order.price} is off the grid of {market.tick_size}")
         if order.size < market.min_order_size:
             raise ValueError(f"size {order.size} is below the minimum, {market.min_order_size}")
-
-    def _new_market_event(self, market: SimulatedMarket) -> Wire:
-        question = f"Will simulated market {market.number} resolve to Yes?"
-        message = {"id": str(900_000 + market.number), "ticker": market.slug, "slug": market.slug}
-        return {
-            "id": str(market.number),
-            "question": question,
-            "market": market.condition_id,
-            "slug": market.slug,
-            "description": "A market of the simulated exchange.",
-            "assets_ids": list(market.asset_ids),
-            "outcomes": list(market.outcomes),
-            "event_message": {**message, "title": question, "description": ""},
-            "timestamp": str(self.now_ms),
-            "event_type": "new_market",
-            "tags": [],
-            "condition_id": market.condition_id,
-            "active": True,
-            "clob_token_ids": list(market.asset_ids),
-            "sports_market_type": "",
-            "line": "",
-            "game_start_time": "",
-            "order_price_min_tick_size": number_text(market.tick_size),
-            "group_item_title": "",
-            "taker_base_fee": "0",
-            "fees_enabled": False,
-        }
-
-    def _resolved_event(self, market: SimulatedMarket, winner: str) -> Wire:
-        return {
-            "event_type": "market_resolved",
-            "id": str(market.number),
-            "market": market.condition_id,
-            "assets_ids": list(market.asset_ids),
-            "winning_asset_id": winner,
-            "winning_outcome": market.outcome(winner),
-            "timestamp": str(self.now_ms),
-            "tags": [],
-        }
 
     def _hex(self, digits: int) -> str:
         return f"0x{self._random.getrandbits(4 * digits):0{digits}x}"
@@ -632,10 +640,10 @@ def _best_first(levels: list[tuple[Decimal, Decimal]]) -> tuple[Level, ...]:
     return tuple(Level(Decimal(price), Decimal(size)) for price, size in texts)
 
 
-def _same_level(one: RestingOrder, other: RestingOrder) -> bool:
-    if one.asset_id == other.asset_id:
-        return one.price == other.price
-    return one.price == 1 - other.price
+def _matched(trades: list[SimulatedTrade]) -> list[RestingOrder]:
+    """An order for each level and token that the trades took from."""
+    makers = (fill.maker for trade in trades for fill in trade.fills)
+    return list({(maker.asset_id, maker.price): maker for maker in makers}.values())
 
 
 def _decimal(number: Number) -> Decimal:

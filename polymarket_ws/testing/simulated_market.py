@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -103,6 +103,8 @@ class SimulatedMarket:
     number: int
     """Counts the markets of the exchange, from 1."""
     outcomes: tuple[str, str] = ("Yes", "No")
+    print_due_ms: int = field(init=False, default=0)
+    """When its latest trade's print is due; prints keep the order of their trades."""
     last_prices: dict[str, str] = field(init=False)
     """By asset: the last trade price that its hash carries now, "" before the first trade."""
     _orders: dict[bool, dict[Decimal, list[RestingOrder]]] = field(
@@ -158,28 +160,39 @@ class SimulatedMarket:
             "last_trade_price": book["last_trade_price"],
         }
 
-    def refresh(self, asset_id: str) -> Wire:
-        """The `book` event that follows a trade: without tick and last price (PROTOCOL 1.3)."""
-        book = self._hashed_book(asset_id)
-        order = ("market", "asset_id", "bids", "asks", "hash", "timestamp")
-        return {**{name: book[name] for name in order}, "event_type": "book"}
-
     def hash(self, asset_id: str) -> str:
         """The hash of one token's book as it stands."""
         return str(self._hashed_book(asset_id)["hash"])
 
-    def crossing(self, taker: RestingOrder) -> list[Fill]:
-        """What a taker would get now, best price first and oldest order first; nothing changes."""
-        taker_bids, limit = self._place_of(taker)
-        levels = self._orders[not taker_bids]
-        left, fills = taker.remaining, []
-        for price in sorted(levels, reverse=not taker_bids):
+    def level_of(self, order: RestingOrder) -> tuple[bool, Decimal]:
+        """An order's level in terms of the first token: whether it is a bid, and its price."""
+        if order.asset_id == self.asset_ids[0]:
+            return order.side is Side.BUY, order.price
+        return order.side is Side.SELL, _ONE - order.price
+
+    def resting(self, *, bids: bool) -> Iterator[RestingOrder]:
+        """The first token's bids or asks in matching order: best price first, then oldest first."""
+        levels = self._orders[bids]
+        for price in sorted(levels, reverse=bids):
+            yield from levels[price]
+
+    def reached(self, taker: RestingOrder) -> Iterator[RestingOrder]:
+        """The resting orders that a taker's price reaches, in matching order."""
+        taker_bids, limit = self.level_of(taker)
+        for maker in self.resting(bids=not taker_bids):
+            _, price = self.level_of(maker)
             if price > limit if taker_bids else price < limit:
+                return
+            yield maker
+
+    def crossing(self, taker: RestingOrder) -> list[Fill]:
+        """What a taker would get now, in matching order; nothing changes."""
+        left, fills = taker.remaining, []
+        for maker in self.reached(taker):
+            if not left:
                 break
-            for maker in levels[price]:
-                if left:
-                    fills.append(Fill(maker, min(left, maker.remaining)))
-                    left -= fills[-1].amount
+            fills.append(Fill(maker, min(left, maker.remaining)))
+            left -= fills[-1].amount
         return fills
 
     def take(self, fill: Fill) -> None:
@@ -190,51 +203,60 @@ class SimulatedMarket:
 
     def rest(self, order: RestingOrder) -> None:
         """Put an order behind the others of its level."""
-        is_bid, price = self._place_of(order)
+        is_bid, price = self.level_of(order)
         self._orders[is_bid].setdefault(price, []).append(order)
 
     def remove(self, order: RestingOrder) -> None:
         """Take an order out of its level."""
-        is_bid, price = self._place_of(order)
+        is_bid, price = self.level_of(order)
         queue = self._orders[is_bid][price]
         queue.remove(order)
         if not queue:
             del self._orders[is_bid][price]
 
-    def price_change(self, touched: RestingOrder, *, first: str) -> Wire:
-        """The `price_change` that tells the present size of an order's level, on both tokens.
+    def tell(self, changed: Iterable[RestingOrder], *, traded: bool) -> list[Wire]:
+        """The events of one engine step, told when all of it is done.
 
         Args:
-            touched: The order whose level changed.
-            first: The token that is named first.
+            changed: Orders whose levels the step changed: each brings a `price_change` of its
+                level. The hash and the best prices in all of them are those after the step, as are
+                the sizes (PROTOCOL 11).
+            traded: Whether a `book` of each token follows.
         """
-        changes = [self._level_change(touched, asset) for asset in (first, self.twin(first))]
+        books = [self._hashed_book(asset_id) for asset_id in self.asset_ids]
+        ends = {book["asset_id"]: self._end(book) for book in books}
+        frames = [self._price_change(order, ends) for order in changed]
+        return frames + [_refresh(book) for book in books if traded]
+
+    def _end(self, book: Wire) -> Wire:
+        bid, ask = self.best(book["asset_id"])
+        return {
+            "hash": book["hash"],
+            "best_bid": number_text(bid),
+            "best_ask": number_text(ask),
+        }
+
+    def _price_change(self, order: RestingOrder, ends: Mapping[str, Wire]) -> Wire:
+        # The order's own token comes first, also when a taker of the other token matched it: in
+        # the capture of 2026-09-11 (frames/steps/step_2.jsonl) a BUY of No takes a bid of Yes.
+        named = (order.asset_id, self.twin(order.asset_id))
         return {
             "market": self.condition_id,
-            "price_changes": changes,
+            "price_changes": [{**self._level_change(order, a), **ends[a]} for a in named],
             "timestamp": str(self.timestamp_ms),
             "event_type": "price_change",
         }
 
-    def _level_change(self, touched: RestingOrder, asset_id: str) -> Wire:
-        is_bid, price = self._place_of(touched)
+    def _level_change(self, order: RestingOrder, asset_id: str) -> Wire:
+        is_bid, price = self.level_of(order)
         mirrored = asset_id != self.asset_ids[0]
         size = sum((o.remaining for o in self._orders[is_bid].get(price, ())), Decimal(0))
-        bid, ask = self.best(asset_id)
         return {
             "asset_id": asset_id,
             "price": number_text(_ONE - price if mirrored else price),
             "size": number_text(size),
             "side": str(Side.BUY if is_bid != mirrored else Side.SELL),
-            "hash": self.hash(asset_id),
-            "best_bid": number_text(bid),
-            "best_ask": number_text(ask),
         }
-
-    def _place_of(self, order: RestingOrder) -> tuple[bool, Decimal]:
-        if order.asset_id == self.asset_ids[0]:
-            return order.side is Side.BUY, order.price
-        return order.side is Side.SELL, _ONE - order.price
 
     def _hashed_book(self, asset_id: str) -> Wire:
         book: Wire = {
@@ -255,3 +277,9 @@ class SimulatedMarket:
             {"price": number_text(price), "size": number_text(size)}
             for price, size in self.levels(asset_id, side)
         ]
+
+
+def _refresh(book: Wire) -> Wire:
+    """The `book` event that follows a trade: without tick and last price (PROTOCOL 1.3)."""
+    order = ("market", "asset_id", "bids", "asks", "hash", "timestamp")
+    return {**{name: book[name] for name in order}, "event_type": "book"}

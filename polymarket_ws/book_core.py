@@ -20,37 +20,62 @@ HELD_LIMIT = 4096  # changes kept for one awaited snapshot: some seconds of the 
 NEAR_LEVELS = 5  # of each side: what a trade through several levels usually reaches
 
 
-class _Published(NamedTuple):
-    """What a book shows without a lock: replaced whole, in one assignment."""
+class _State(NamedTuple):
+    """A book but for its levels: replaced whole, in one assignment."""
 
     bid: tuple[str, str] | None
     ask: tuple[str, str] | None
     timestamp_ms: int
+    hash: str | None
     stale_reason: str | None
     integrity: str
 
 
-_EMPTY = _Published(None, None, 0, NO_SNAPSHOT, "unverified")
+_EMPTY = _State(None, None, 0, None, NO_SNAPSHOT, "unverified")
 
 
 @define(eq=False)
 class BookCore:
-    """One asset's book in one run. Written by one shard's thread, read from any thread."""
+    """One asset's book in one run. Written by one shard's thread, read from any thread.
+
+    The exchange tells one step of its engine in one or several messages, and the hash and the best
+    prices in each describe the book after the last of them. In the middle of a step a right book
+    differs from both, and may be crossed. So there are two states: `latest`, after the newest
+    message, and `published`, which users see. The writer applies messages to the levels at once,
+    and keeps the former size of what they change until it publishes; a reader who comes in between
+    is shown the levels with their former sizes.
+    """
 
     asset_id: str
-    published: _Published = _EMPTY
+    published: _State = _EMPTY
+    """What users see. Read without a lock."""
+    latest: _State = _EMPTY
+    """After the newest message. Used by the writer, and under the lock."""
+    told: _State = _EMPTY
+    """What was published when `on_book_update` was last asked for. Used by the writer alone."""
     market: str = ""
     tick_size: Decimal | None = None
     last_trade_price: Decimal | None = None
     received_at: float | None = None
     """Monotonic seconds at which something for this book last arrived."""
     lock: threading.Lock = field(factory=threading.Lock)
-    """Guards the sides with their hash, and `published`, while they change; held for one message,
-    never while anything else is called. The fields above are each one value, replaced whole."""
+    """Guards the sides and `latest` while they change; held for one message, never while anything
+    else is called. The fields above are each one value, replaced whole."""
     proof: HashProof = field(factory=HashProof)
     """Used by the writer alone."""
+    agrees: bool = True
+    """Whether the best prices are those that came with the newest change: if not, its step has
+    not ended yet, or something is wrong."""
     top_differs: bool = False
-    """Whether the best prices are not those that the server last told."""
+    """Whether the best prices after the last whole step were not those that the server told."""
+    told_best: tuple[str | None, str | None] = (None, None)
+    """The best bid and ask that came with the newest change, if they did not agree."""
+    changed_at: float = float("-inf")
+    """Monotonic seconds at which its newest change arrived."""
+    step_since: float = float("-inf")
+    """Monotonic seconds since which the end of its step is awaited."""
+    is_unproved: bool = False
+    """Whether its hash did not fit in the middle of a step: it is checked again at the end."""
     checked_at: float = float("-inf")
     """Monotonic seconds of the last check of a hash."""
     pardons: int = 0
@@ -58,7 +83,6 @@ class BookCore:
     _verdict: str = "unverified"
     _bids: BookSide = field(factory=BookSide)
     _asks: BookSide = field(factory=BookSide)
-    _hash: str | None = None
     _snapshot_ms: int = 0
     is_awaited: bool = False
     """Whether changes are held for a snapshot."""
@@ -89,7 +113,7 @@ class BookCore:
     @property
     def mark(self) -> tuple[int, str | None]:
         """The time of its newest change, in ms, and the hash that came with it."""
-        return self.published.timestamp_ms, self._hash
+        return self.latest[2:4]
 
     @property
     def mismatch_reason(self) -> str:
@@ -114,8 +138,8 @@ class BookCore:
 
     def replace(
         self, snapshot: Snapshot, sides: BookSides | None = None, verdict: str = "unverified"
-    ) -> None:
-        """Take a whole book, then the held changes that it does not contain yet.
+    ) -> list[tuple[int, Change]]:
+        """Take a whole book, and show it; return the held changes that it does not contain yet.
 
         A refresh may overtake the answer to a subscription; what is held then stays held, since the
         answer may be the older one.
@@ -126,19 +150,22 @@ class BookCore:
             verdict: How the check of the snapshot's own hash ended.
         """
         sides = sides or BookSides.of(snapshot)
+        newer = self._newer_held(snapshot)
         with self.lock:
             self.market = snapshot.market
             self._bids, self._asks = sides
-            self._hash, self._snapshot_ms = snapshot.hash, snapshot.timestamp_ms
+            self._snapshot_ms = snapshot.timestamp_ms
             self.take_values(snapshot)
-            newer = self._newer_held(snapshot)
-            for _, change in newer:
-                self._set(change)
             if snapshot.is_answer:
                 self.release()
                 self.pardons = 0
-            self.top_differs, self._verdict = False, verdict
-            self._publish(newer[-1][0] if newer else snapshot.timestamp_ms)
+            self.agrees, self.top_differs, self.is_unproved = True, False, False
+            self._verdict = verdict
+            bid, ask = self._bids.best(-1), self._asks.best(0)
+            mark = snapshot.timestamp_ms, snapshot.hash
+            self.latest = _State(bid, ask, *mark, self._final_reason, self._integrity())
+            self.published = self.latest
+        return newer
 
     def take_values(self, snapshot: Snapshot) -> None:
         """What an answer tells beside the levels, but for what was heard since it was asked for."""
@@ -173,7 +200,7 @@ class BookCore:
         return (
             self.valid
             and not snapshot.is_answer
-            and snapshot.timestamp_ms >= self.published.timestamp_ms
+            and snapshot.timestamp_ms >= self.latest.timestamp_ms
             and not self._sides.equals(sides)
         )
 
@@ -204,7 +231,7 @@ class BookCore:
         knows changes that the other does not, "unclear". The held changes bridge the two.
         """
         sides, timestamp_ms = self._expected(snapshot)
-        if timestamp_ms != self.published.timestamp_ms:
+        if timestamp_ms != self.latest.timestamp_ms:
             return "unclear"
         return "equal" if self._sides.equals(sides) else "different"
 
@@ -220,10 +247,11 @@ class BookCore:
 
     def claim(self) -> Claim | None:
         """The book as it stands with the hash of its newest change; None if that is no hash."""
-        if self._hash is None or not looks_real(self._hash):
+        timestamp_ms, hash = self.mark
+        if hash is None or not looks_real(hash):
             return None
         head = book_head(self.market, self.asset_id)
-        return self._sides.claim(head, self.published.timestamp_ms, self._hash, keep=True)
+        return self._sides.claim(head, timestamp_ms, hash, keep=True)
 
     def near_prices(self) -> Iterator[str]:
         """The best prices of both sides, which a trade reaches first."""
@@ -238,11 +266,38 @@ class BookCore:
         before = self.published.integrity
         with self.lock:
             self._verdict = verdict
-            self.published = self.published._replace(integrity=self._integrity())
+            self._show_integrity()
         return before != self.published.integrity
+
+    def end_step(self) -> bool:
+        """Publish the newest step as a whole one; whether its best prices began to differ."""
+        begins = not (self.agrees or self.top_differs)
+        with self.lock:
+            self.top_differs = not self.agrees
+            self.published = self.latest
+            self._show_integrity()
+        return begins
+
+    def accept(self) -> None:
+        """The hash of the newest step fits, which proves it: it has ended, and nothing differs."""
+        self.agrees, self.top_differs, self.is_unproved = True, False, False
+        self.published = self.latest
+
+    def _show_integrity(self) -> None:
+        integrity, latest, published = self._integrity(), self.latest, self.published
+        if latest.integrity != integrity:
+            self.latest = latest._replace(integrity=integrity)
+        if published is latest:
+            self.published = self.latest
+        elif published.integrity != integrity:
+            self.published = published._replace(integrity=integrity)
 
     def _integrity(self) -> str:
         return "mismatch" if self.top_differs else self._verdict
+
+    def continues(self, timestamp_ms: int, hash: str | None) -> bool:
+        """Whether a change belongs to the newest step."""
+        return self.latest[2:4] == (timestamp_ms, hash)
 
     def hold(self, timestamp_ms: int, changes: Iterable[Change]) -> int:
         """Keep changes for the snapshot that is awaited; returns how many had to be given up.
@@ -260,6 +315,9 @@ class BookCore:
     def apply(self, timestamp_ms: int, changes: Sequence[Change], verify: str) -> bool:
         """Set the levels that changed; False when the snapshot contains them already.
 
+        The step before, if these belong to another one, is published: it has ended. What they
+        change is published by whoever knows that nothing else of their step has come with them.
+
         Args:
             timestamp_ms: The server's.
             changes: Of this asset, at least one.
@@ -271,7 +329,12 @@ class BookCore:
         touched = self.proof.touched if verify == "hash" else None
         self.lock.acquire()  # `with` would cost twice that
         try:
-            bid, ask = self.published.bid, self.published.ask
+            bid, ask, latest_ms, latest_hash, stale_reason, integrity = latest = self.latest
+            hash = changes[-1].hash
+            if latest_hash != hash or latest_ms != timestamp_ms:
+                self.published = latest
+            if self.published is latest:
+                bids.former = asks.former = None
             for change in changes:
                 if touched is not None:
                     touched.append(change.price)
@@ -285,18 +348,18 @@ class BookCore:
                     if ask is None or price <= price_of(ask[0]):
                         ask = asks.best(0)
             best_bid, best_ask = change.best_bid, change.best_ask
-            self._hash = change.hash
             if verify != "off":
                 # Mostly the texts are equal: two calls saved.
                 is_bid_right = bid and bid[0] == best_bid
                 is_ask_right = ask and ask[0] == best_ask
-                self.top_differs = not (
-                    (is_bid_right or _same_price(bid, best_bid, "0"))
-                    and (is_ask_right or _same_price(ask, best_ask, "1"))
-                )
-            integrity = "mismatch" if self.top_differs else self._verdict
-            shown = bid, ask, timestamp_ms, self._final_reason, integrity
-            self.published = tuple.__new__(_Published, shown)  # its own call would cost twice that
+                if (is_bid_right or _same_price(bid, best_bid, "0")) and (
+                    is_ask_right or _same_price(ask, best_ask, "1")
+                ):
+                    self.agrees = True
+                else:
+                    self.agrees, self.told_best = False, (best_bid, best_ask)
+            state = bid, ask, timestamp_ms, hash, stale_reason, integrity
+            self.latest = tuple.__new__(_State, state)  # its own call would cost twice that
         finally:
             self.lock.release()
         return True
@@ -309,36 +372,35 @@ class BookCore:
                 self._final_reason = reason
             elif self.published.stale_reason == NO_SNAPSHOT:
                 return False  # it never was live: that is what it lacks
-            self.published = self.published._replace(stale_reason=self._final_reason or reason)
+            reason = self._final_reason or reason
+            latest, published = self.latest, self.published
+            self.latest = latest._replace(stale_reason=reason)
+            is_published = published is latest
+            self.published = (
+                self.latest if is_published else published._replace(stale_reason=reason)
+            )
         return was_live
 
     def levels(self, depth: int | None) -> Book:
-        """A consistent copy of both sides, best first."""
+        """A consistent copy of both sides as they are published, best first."""
         with self.lock:
             bid_side, ask_side = self._bids, self._asks
+            shown, market = self.published, self.market
+            if shown is not self.latest:  # published meanwhile, it would be as right
+                bid_side, ask_side = bid_side.as_published(), ask_side.as_published()
             bids = [bid_side.level(p) for p in reversed(bid_side.prices[-(depth or 0) :])]
             asks = [ask_side.level(p) for p in ask_side.prices[:depth]]
-            shown, market, hash_ = self.published, self.market, self._hash
             tick_size, last_trade_price = self.tick_size, self.last_trade_price
         return Book(
             market=market,
             asset_id=self.asset_id,
             timestamp_ms=shown.timestamp_ms,
-            hash=hash_,
+            hash=shown.hash,
             bids=tuple(level_of(text) for text in bids),
             asks=tuple(level_of(text) for text in asks),
             tick_size=tick_size,
             last_trade_price=last_trade_price,
         )
-
-    def _set(self, change: Change) -> None:
-        self._sides.set(change)
-        self._hash = change.hash
-        self.proof.touched.append(change.price)
-
-    def _publish(self, timestamp_ms: int) -> None:
-        bid, ask = self._bids.best(-1), self._asks.best(0)
-        self.published = _Published(bid, ask, timestamp_ms, self._final_reason, self._integrity())
 
 
 def _same_price(ours: tuple[str, str] | None, theirs: str | None, empty: str) -> bool:

@@ -16,6 +16,11 @@ def _is_zero(size: str) -> bool:
     return size == "0" or (size[0] not in "123456789" and not Decimal(size))
 
 
+Former = tuple[Decimal, "str | None", "Former | None"]
+"""What a change replaced: the price, the size that it had (None: no level), and the same of the
+change before. A chain, since making a tuple costs less than appending to a list."""
+
+
 class BookSide:
     """One side of a book: the wire's sizes by price, and the prices in ascending order.
 
@@ -23,7 +28,7 @@ class BookSide:
     and kept in `_odd` only where it is not the usual one.
     """
 
-    __slots__ = ("_hashed", "_odd", "prices", "sizes")
+    __slots__ = ("_hashed", "_odd", "former", "prices", "sizes")
 
     def __init__(self, levels: Sequence[tuple[str, str]] = ()) -> None:
         texts, sizes = zip(*levels, strict=True) if levels else ((), ())
@@ -34,6 +39,7 @@ class BookSide:
         for number in [n for n, size in self.sizes.items() if _is_zero(size)]:
             del self.sizes[number]
         self.prices = sorted(self.sizes)
+        self.former: Former | None = None  # reset by the book's writer when it is published
         # Of each level its part of the hashed text, from the second hash on.
         self._hashed: dict[Decimal, str] | None = None
 
@@ -42,13 +48,17 @@ class BookSide:
         number = known_prices.get(price)
         if number is None:
             number = price_of(price)
+        sizes = self.sizes
+        former = sizes.get(number)
+        self.former = number, former, self.former
         if size[0] in "0." and _is_zero(size):
-            if self.sizes.pop(number, None):
+            if former is not None:
+                del sizes[number]
                 del self.prices[bisect_left(self.prices, number)]
             return number
-        if number not in self.sizes:
+        if former is None:
             insort(self.prices, number)
-        self.sizes[number] = size
+        sizes[number] = size
         if first_texts.get(number) != price or self._odd is not None:
             self._keep_text(number, price)
         if self._hashed is not None:
@@ -77,6 +87,20 @@ class BookSide:
         if self._odd is not None:
             return self.level(number)
         return first_texts[number], self.sizes[number]  # as level(), by one call less
+
+    def as_published(self) -> BookSide:
+        """A copy in which each level has the size that it had when last published."""
+        copy = BookSide()
+        copy.sizes, copy._odd = dict(self.sizes), self._odd
+        former = self.former
+        while former is not None:
+            number, size, former = former
+            if size is None:
+                copy.sizes.pop(number, None)
+            else:
+                copy.sizes[number] = size
+        copy.prices = sorted(copy.sizes)
+        return copy
 
     def ascending_texts(self, *, keep: bool) -> list[str]:
         """Of each level its part of the hashed text, lowest price first.

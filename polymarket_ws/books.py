@@ -16,6 +16,8 @@ from .updates import Change, Changes, Snapshot
 
 logger = logging.getLogger(__name__)
 
+STEP_SECONDS = 0.05  # of quiet after which a step has ended, whatever may be missing of it
+LONGEST_STEP = 0.5  # seconds; its messages are sent back to back, so this is a broken peer's
 CHECK_SECONDS = 0.1  # between two checks of one asset's hash, unless something has to know now
 FAILURES, FAILING_SECONDS = 20, 1.0  # checks failed in a row, and the pause between more of them
 DOUBT_SECONDS = 2.0  # that a mismatch may last before evidence is asked for: prints explain many
@@ -27,9 +29,16 @@ RECIPE_ASSETS = 5  # that have to fail, and be most of all, before the recipe is
 class Books:
     """The cores of one shard, by asset: where its messages are applied. Used by its thread alone.
 
+    What is judged is a whole step of the exchange's engine, which may come in several messages of
+    the same timestamp and hash (see BookCore). An asset's step ends with its next change or
+    refresh that is not of it, with a tick change, or after STEP_SECONDS of quiet. It does not end
+    with a print or a best_bid_ask: these are sent at times of their own, and may come in between.
+    Until its end nothing of it counts as wrong, and it is not published while its best prices
+    show that something is still to come.
+
     With verify="hash" the newest change of each book is checked by its hash, at most once in
-    CHECK_SECONDS. Whoever owns it calls `tick` at `deadline`, and after each read whose `deadline`
-    has passed: what arrived in one read explains itself. `late_changes` to `refresh_mismatches`
+    CHECK_SECONDS. Whoever owns it calls `publish` after each read, then `tick`, and `tick` at
+    `deadline`: what arrived in one read explains itself. `late_changes` to `refresh_mismatches`
     count what Stats documents.
     """
 
@@ -51,6 +60,10 @@ class Books:
     _by_market: dict[str, dict[str, BookCore]] = field(factory=dict)
     _checks: Agenda[BookCore] = field(factory=Agenda)
     _doubts: Agenda[BookCore] = field(factory=Agenda)
+    _steps: Agenda[BookCore] = field(factory=Agenda)
+    """Books in whose newest step something is to be judged at its end."""
+    _changed: dict[BookCore, None] = field(factory=dict)
+    """Books that changed since `publish` was last called."""
     _suspects: dict[BookCore, None] = field(factory=dict)
     _proofs: list[tuple[BookCore, str]] = field(factory=list)
     _fitted: set[str] = field(factory=set)
@@ -67,7 +80,7 @@ class Books:
     @property
     def deadline(self) -> float:
         """When `tick` or `suspects` has something to do; infinite when neither has."""
-        return min(self._checks.next_due, self._doubts.next_due)
+        return min(self._checks.next_due, self._doubts.next_due, self._steps.next_due)
 
     def add(self, core: BookCore) -> None:
         self._cores[core.asset_id] = core
@@ -104,13 +117,19 @@ class Books:
         if self.verify == "hash":
             verdict, recanted = self._judge(core, snapshot, sides, now)
         was_live = core.valid
-        core.replace(snapshot, sides, verdict)
+        self._steps.drop(core)
+        held = core.replace(snapshot, sides, verdict)
         if core.is_questioned and not was_live:  # healed by a refresh, before the evidence came
             core.release()
         core.received_at = now
         self._by_market.setdefault(core.market, {})[core.asset_id] = core
-        if not core.is_at(snapshot):
+        for timestamp_ms, change in held:
+            core.apply(timestamp_ms, (change,), self.verify)
+        if held:
+            core.changed_at = now
+            self._publish_open(core, now)
             self._put_check(core, now)
+        core.told = core.published
         self._watch(core, now)
         return [core, *(other for other in recanted if other is not core)]
 
@@ -174,35 +193,92 @@ class Books:
         self._checks.clear()
         return [core for core in self._cores.values() if core.judge("unverified")]
 
-    def apply(self, changes: Changes, now: float) -> list[BookCore]:
-        """Apply the changes of our own assets, each asset's at once; returns those that changed."""
+    def apply(self, changes: Changes, now: float) -> None:
+        """Apply the changes of our own assets, each asset's at once. `publish` shows them."""
         cores, timestamp_ms = self._cores, changes.timestamp_ms
-        changed: list[BookCore] = []
         for own in _by_asset(changes.changes):
             core = cores.get(own[0].asset_id)
-            if core is not None and self._apply_one(core, timestamp_ms, own, now):
-                changed.append(core)
-        return changed
+            if core is not None:
+                self._apply_one(core, timestamp_ms, own, now)
 
     def _apply_one(
         self, core: BookCore, timestamp_ms: int, changes: Sequence[Change], now: float
-    ) -> bool:
+    ) -> None:
         core.received_at = now
         if core.is_awaited:
             self.held_overflows += core.hold(timestamp_ms, changes)
-        before, differed = core.published, core.top_differs
-        if before.stale_reason is not None:
-            return False
+        if core.published.stale_reason is not None:
+            return
+        is_open = not core.agrees or core.is_unproved
+        if is_open and not core.continues(timestamp_ms, changes[-1].hash):
+            self._end_step(core, now)
         if not core.apply(timestamp_ms, changes, self.verify):
             self.late_changes += len(changes)
-            return False
-        if core.top_differs and not differed:
-            self._tell_mismatch(core, changes[-1])
-        if core.published.integrity != before.integrity:
-            self._watch(core, now)
+            return
+        core.changed_at = now
+        self._changed[core] = None
         if self.verify == "hash" and core not in self._checks.due:
             self._put_check(core, now)
-        return True
+
+    def publish(self, now: float) -> list[BookCore]:
+        """Show what a read has changed, but for steps of which something is still to come.
+
+        Returns:
+            The books that look different from when this was last called.
+        """
+        changed = self._changed
+        if not changed:
+            return []
+        self._changed, shown = {}, []
+        for core in changed:
+            if core.agrees and not core.is_unproved and not core.top_differs:  # nearly always
+                core.published = core.latest
+            else:
+                self._publish_open(core, now)
+            if core.published is not core.told:
+                core.told = core.published
+                shown.append(core)
+        return shown
+
+    def _publish_open(self, core: BookCore, now: float) -> None:
+        """Publish a book of which something was in doubt, if it is whole now."""
+        if not core.agrees:
+            self._await_end(core, now)
+            return
+        core.published = core.latest
+        if core.is_unproved:  # what has come since may have completed it
+            self._checks.put(core, now)
+        elif core.top_differs:
+            core.end_step()
+            self._watch(core, now)
+
+    def _await_end(self, core: BookCore, now: float) -> None:
+        if core not in self._steps.due:
+            core.step_since = now
+            self._steps.put(core, now + STEP_SECONDS)
+
+    def _end_step(self, core: BookCore, now: float) -> bool:
+        """Judge a step that has ended, and publish it; whether the book looks different now."""
+        self._steps.drop(core)
+        before = core.published
+        if core.is_unproved:
+            self._checks.drop(core)
+            self._check(core, now, has_ended=True)
+        if core.end_step():
+            self._tell_mismatch(core)
+        if before.integrity != core.published.integrity:
+            self._watch(core, now)
+        return core.published is not before
+
+    def _end_quiet_steps(self, now: float) -> list[BookCore]:
+        ended: list[BookCore] = []
+        for core in self._steps.take_due(now):
+            quiet_at = core.changed_at + STEP_SECONDS
+            if now < min(quiet_at, core.step_since + LONGEST_STEP):
+                self._steps.put(core, quiet_at)
+            elif self._end_step(core, now):
+                ended.append(core)
+        return ended
 
     def _put_check(self, core: BookCore, now: float) -> None:
         """Have the newest change checked; seldom where checks fail, which costs most."""
@@ -210,7 +286,7 @@ class Books:
             seconds = FAILING_SECONDS if core.proof.failures > FAILURES else CHECK_SECONDS
             self._checks.put(core, max(now, core.checked_at + seconds))
 
-    def _tell_mismatch(self, core: BookCore, change: Change) -> None:
+    def _tell_mismatch(self, core: BookCore) -> None:
         self.top_mismatches += 1
         bid, ask = core.published.bid, core.published.ask
         logger.warning(
@@ -218,14 +294,19 @@ class Books:
             core.asset_id,
             bid and bid[0],
             ask and ask[0],
-            change.best_bid,
-            change.best_ask,
+            *core.told_best,
         )
 
     def tick(self, now: float) -> list[BookCore]:
-        """Make the checks that are due; returns the cores whose integrity changed."""
+        """Make the checks that are due; returns the books that look different by them."""
         self._collect_suspects(now)
-        return [core for core in self._checks.take_due(now) if self._check(core, now)]
+        changed = self._end_quiet_steps(now) if self._steps.due else []
+        for core in self._checks.take_due(now):
+            if self._check(core, now) and core not in changed:
+                changed.append(core)
+        for core in changed:
+            core.told = core.published
+        return changed
 
     def suspects(self, now: float) -> list[BookCore]:
         """The live books in a mismatch for DOUBT_SECONDS, each once until its state changes.
@@ -261,7 +342,7 @@ class Books:
             "unclear": one of both is ahead; the book is a suspect again after DOUBT_SECONDS.
         """
         finding = core.compare(snapshot)
-        if finding == "different":
+        if finding == "different" and not (core.is_at(snapshot) and self._is_in_step(core, now)):
             return finding
         if finding == "equal":
             core.pardons += 1
@@ -270,40 +351,70 @@ class Books:
             verdict = "unverified"
             if self.verify == "hash":
                 verdict, _ = self._judge(core, snapshot, BookSides.of(snapshot), now)
-            core.top_differs = False
+            self._steps.drop(core)
+            core.accept()
             core.judge("unverified" if verdict == "mismatch" else verdict)
-            if core.published.timestamp_ms != snapshot.timestamp_ms:  # a held change bridged them
+            if core.latest.timestamp_ms != snapshot.timestamp_ms:  # a held change bridged them
                 self._put_check(core, now)
         core.release()
         self._watch(core, now)
-        return finding
+        return "unclear" if finding == "different" else finding
 
     def take_proofs(self) -> list[tuple[BookCore, str]]:
         """Return and forget the books that a refresh proved wrong, and healed, with the reason."""
         proofs, self._proofs = self._proofs, []
         return proofs
 
-    def _settle_market(self, market: str, now: float) -> list[BookCore]:
-        """Make the pending checks of a market now: what they are made with is about to change."""
-        cores = self._by_market.get(market, {}).values()
-        return [core for core in cores if self._checks.drop(core) and self._check(core, now)]
+    def _settle_market(self, market: str, now: float, *, has_ended: bool = False) -> list[BookCore]:
+        """Make the pending checks of a market now: what they are made with is about to change.
 
-    def _check(self, core: BookCore, now: float) -> bool:
-        """Compare a book with the hash of its newest change; whether its integrity changed."""
+        Args:
+            has_ended: Whether this ends the steps of its books.
+        """
+        cores = list(self._by_market.get(market, {}).values())
+        changed = [core for core in cores if self._checks.drop(core) and self._check(core, now)]
+        if has_ended and self._steps.due:
+            changed += [c for c in cores if c in self._steps.due and self._end_step(c, now)]
+        return changed
+
+    def _is_in_step(self, core: BookCore, now: float) -> bool:
+        """Whether more of its newest step may be to come."""
+        return now < core.changed_at + STEP_SECONDS
+
+    def _check(self, core: BookCore, now: float, *, has_ended: bool = False) -> bool:
+        """Compare a book with the hash of its newest step; whether it looks different now.
+
+        In the middle of a step only a hash that fits decides anything.
+        """
         if not core.valid:
             return False
-        before, claim, verdict = core.integrity, core.claim(), "unverified"
+        before, integrity, claim = core.published, core.integrity, core.claim()
+        may_go_on = not has_ended and self._is_in_step(core, now)
         if claim is None:
             self.unverifiable += 1
-        elif core.proof.check(claim, core.near_prices()):
-            core.top_differs, verdict = False, "verified"
+            core.is_unproved = False
+            core.judge("unverified")
+            self._note(core, integrity, now)
+            return core.published is not before
+        if not core.agrees and may_go_on:
+            fits = False
         else:
-            verdict = "mismatch"
-        if claim is not None:
-            self.hash_checks += 1
-            core.checked_at = now
-        core.judge(verdict)
-        return self._note(core, before, now)
+            fits = core.proof.fits(claim, core.near_prices())
+        if not fits and may_go_on:
+            core.is_unproved = True
+            self._await_end(core, now)
+            return False
+        self.hash_checks += 1
+        core.checked_at = now
+        core.is_unproved = False
+        if fits:
+            self._steps.drop(core)
+            core.accept()
+        else:
+            core.proof.fail(claim)
+        core.judge("verified" if fits else "mismatch")
+        self._note(core, integrity, now)
+        return core.published is not before
 
     def _note(self, core: BookCore, before: str, now: float) -> bool:
         """Act on another integrity than before; whether it is another."""
@@ -329,6 +440,9 @@ class Books:
     def _forget(self, core: BookCore) -> None:
         self._checks.drop(core)
         self._doubts.drop(core)
+        self._steps.drop(core)
+        self._changed.pop(core, None)
+        core.is_unproved = False
         core.proof.unexplained = None
 
     def _explain(self, cores: Iterable[BookCore], now: float) -> None:
@@ -343,7 +457,7 @@ class Books:
         core = self._cores.get(asset_id)
         if core is None:
             return []
-        changed = self._settle_market(core.market, now)
+        changed = self._settle_market(core.market, now, has_ended=True)
         core.hear_tick(tick_size)
         core.proof.tick_size = f"{tick_size:f}"
         core.received_at = now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from attrs import define, field, frozen
@@ -39,11 +39,15 @@ class Taken(NamedTuple):
 
     is_news: bool
     """False when it was told before."""
-    changed: list[BookCore]
+    changed: Sequence[BookCore]
     revived: tuple[str, ...] = ()
     """Assets whose book is live from here on, and was not."""
     broken: tuple[tuple[BookCore, str], ...] = ()
     """Books that this event proved wrong, and has put right, each with the Gap's reason."""
+
+
+_TAKEN = Taken(True, ())
+"""What a change did: its books are returned by `publish`, after the read."""
 
 
 class Channel(Protocol):
@@ -90,6 +94,9 @@ class Channel(Protocol):
 
     def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
         """Mark these books stale; returns those that were live until now."""
+
+    def publish(self, now: float) -> list[BookCore]:
+        """Show users what a read changed; returns the books that look different."""
 
     @property
     def deadline(self) -> float:
@@ -143,7 +150,8 @@ class MarketChannel:
             return None
         event, update = decoded
         if update.__class__ is Changes:  # most of a stream: by one call less than Taken()
-            return tuple.__new__(Taken, (True, self.books.apply(update, now), (), ()))
+            self.books.apply(update, now)
+            return _TAKEN
         if isinstance(update, Snapshot):
             return self._take_snapshot(update, now)
         changed: list[BookCore] = []
@@ -193,6 +201,9 @@ class MarketChannel:
         assert isinstance(snapshot, Snapshot)
         core = self._wanted.cores.get(snapshot.asset_id)
         return core is not None and core.valid and core.differs_from(snapshot)
+
+    def publish(self, now: float) -> list[BookCore]:
+        return self.books.publish(now)
 
     @property
     def deadline(self) -> float:
@@ -250,6 +261,9 @@ class FollowingChannel:
     def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
         return []
 
+    def publish(self, now: float) -> list[BookCore]:
+        return []
+
     def tick(self, now: float) -> list[BookCore]:
         return []
 
@@ -296,6 +310,9 @@ class UserChannel:
         return []
 
     def doubt(self, asset_ids: Iterable[str], reason: str) -> list[BookCore]:
+        return []
+
+    def publish(self, now: float) -> list[BookCore]:
         return []
 
     @property

@@ -192,7 +192,14 @@ class HashProof:
         self.failures = 0
         return True
 
-    def check(self, claim: Claim, near: Iterable[str] = ()) -> bool:
+    def check(self, claim: Claim) -> bool:
+        """As `fits`; a check that failed is counted and kept."""
+        fits = self.fits(claim)
+        if not fits:
+            self.fail(claim)
+        return fits
+
+    def fits(self, claim: Claim, near: Iterable[str] = ()) -> bool:
         """Whether the hash fits with anything that the last trade price may be.
 
         Args:
@@ -201,7 +208,22 @@ class HashProof:
                 trade through several levels may carry the price of its last one.
         """
         self.unexplained = None
-        return self._explain(claim, near)
+        if self.parameters is None:
+            return False
+        price = claim.find_price(self.parameters, self.tick_size, [self._fitting])
+        if price is None:
+            candidates = chain(self._known(), self._maybe_traded(near))
+            price = claim.find_price(self.parameters, self.tick_size, candidates)
+        if price is None:
+            return False
+        self._fitting, self.failures = price, 0
+        return True
+
+    def fail(self, claim: Claim) -> None:
+        """Count a check that failed, and keep it for what may explain it yet."""
+        if self.parameters is not None:
+            self.unexplained = claim
+            self.failures += 1
 
     def knows_print(self, price: Decimal, *, is_own: bool) -> bool:
         """Whether hearing it again would change nothing."""
@@ -216,21 +238,7 @@ class HashProof:
     def explain(self) -> bool:
         """Whether what came meanwhile explains the last check, which failed."""
         claim, self.unexplained = self.unexplained, None
-        return claim is not None and self._explain(claim)
-
-    def _explain(self, claim: Claim, near: Iterable[str] = ()) -> bool:
-        if self.parameters is None:
-            return False
-        price = claim.find_price(self.parameters, self.tick_size, [self._fitting])
-        if price is None:
-            candidates = chain(self._known(), self._maybe_traded(near))
-            price = claim.find_price(self.parameters, self.tick_size, candidates)
-        if price is None:
-            self.unexplained = claim
-            self.failures += 1
-            return False
-        self._fitting, self.failures = price, 0
-        return True
+        return claim is not None and self.check(claim)
 
     def _known(self) -> list[str]:
         prints = (self._market_print, self._own_print)

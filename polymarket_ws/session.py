@@ -149,7 +149,9 @@ class Session:
                 self.messages += 1
                 self.tally.messages += 1
                 self._take_flaw(DecodeError("$", "a binary message"), now, items)
-        return items
+        shown: list[Item] = [*self.channel.publish(now)]
+        shown += items
+        return shown
 
     def tick(self, now: float) -> list[Item]:
         """Do what time asks for: send PING, ask for snapshots, or give up when no PONG came."""
@@ -212,6 +214,7 @@ class Session:
                 self._take_flaw(message, now, items)
             else:
                 self._take(message, now, items)
+        items += self.channel.publish(now)
         dark.update(core.asset_id for core in stale)
         again = sorted(asset_id for asset_id in dark - coming if not cores[asset_id].valid)
         if again:

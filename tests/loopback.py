@@ -332,8 +332,11 @@ def receive_messages(link: Link, count: int) -> list[object]:
 
 
 def text_frame(text: str) -> bytes:
-    """A server's text frame of up to 125 bytes."""
-    return bytes((0x81, len(text))) + text.encode()
+    """A server's text frame of up to 65535 bytes."""
+    payload = text.encode()
+    if len(payload) < 126:
+        return bytes((0x81, len(payload))) + payload
+    return struct.pack(">BBH", 0x81, 126, len(payload)) + payload
 
 
 def long_frame(payload: bytes) -> bytes:

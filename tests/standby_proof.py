@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
@@ -32,6 +33,7 @@ from polymarket_ws.testing import FakeServer, SimulatedExchange
 from polymarket_ws.testing.simulated_market import book_hash
 
 LANE_KINDS = ("price_change", "book", "last_trade_price", "tick_size_change")
+STEP_SHARE = 0.2  # of what happens: engine steps of several price_changes
 BATCHES = 50  # a second: so many events at once, in the rhythm of a busy feed
 TOLD_ELSEWHERE = frozenset({"order", "trade", "best_bid_ask", "new_market"})
 
@@ -42,7 +44,7 @@ class Replay:
     """
 
     def __init__(self, count: int) -> None:
-        exchange = SimulatedExchange(3, 4)
+        exchange = SimulatedExchange(3, 4, step_share=STEP_SHARE)
         self.asset_ids = list(exchange.asset_ids)
         self._books = {a: dict(exchange.snapshot(a) or {}) for a in self.asset_ids}
         self._levels = {
@@ -52,6 +54,7 @@ class Replay:
         self._parameters = {a: exchange.hash_parameters(a) for a in self.asset_ids}
         self.events: list[dict[str, Any]] = []
         self._prices: list[dict[str, str]] = []  # the market's last prices after each event
+        self._ends: list[int] = []  # how many events there are after each engine step
         self._played = 0
         while len(self.events) < count:
             happened = exchange.step()
@@ -63,10 +66,13 @@ class Replay:
             ours = [e for e in happened if _is_ours(e, self.asset_ids)]
             self.events += ours
             self._prices += [dict(exchange._markets[e["market"]].last_prices) for e in ours]
+            self._ends.append(len(self.events))
 
     def play(self, count: int) -> list[dict[str, Any]]:
-        """The next events; the books stand as they leave them."""
-        until = self._played + count
+        """The next events, so many or up to the end of the step that these cut; the books stand as
+        they leave them: a snapshot never shows half a step.
+        """
+        until = self._ends[bisect_left(self._ends, min(self._played + count, len(self.events)))]
         events = self.events[self._played : until]
         for event, prices in zip(events, self._prices[self._played : until], strict=True):
             self._apply(event, prices)
@@ -107,8 +113,7 @@ def serve(pipe: Pipe, path: str, events_per_second: int, killing: bool) -> None:
         began, sent = time.monotonic(), 0
         next_cut = began + 1.0
         while sent < count:
-            server.play(lambda _: replay.play(batch))
-            sent += batch
+            sent += len(server.play(lambda _: replay.play(batch)))
             now = time.monotonic()
             if killing and now >= next_cut and sent < count - 2 * events_per_second:
                 next_cut += 1.0

@@ -22,6 +22,7 @@ from polymarket_ws.books import (
     FAILING_SECONDS,
     FAILURES,
     RECIPE_ASSETS,
+    STEP_SECONDS,
     Books,
 )
 from polymarket_ws.events import Level
@@ -75,6 +76,18 @@ def make_books(*asset_ids: str, verify: str = "top") -> tuple[Books, list[LiveBo
         books.add(core)
     books.await_snapshots(asset_ids)
     return books, [LiveBook(core, lambda: 100.0) for core in cores]
+
+
+def read(books: Books, message: Changes, now: float) -> list[BookCore]:
+    """What a read that brings one message makes look different."""
+    books.apply(message, now)
+    return books.publish(now)
+
+
+def read_step(books: Books, message: Changes, now: float) -> list[BookCore]:
+    """What looks different `now`, when the step that the message tells has just ended."""
+    read(books, message, now - STEP_SECONDS)
+    return books.tick(now)
 
 
 def sides(book: LiveBook) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]:
@@ -139,8 +152,8 @@ def test_after_a_refresh_a_book_is_the_refresh(
             fresh.levels(None), tick_size=core.tick_size, last_trade_price=core.last_trade_price
         )
         later = changes(mark, change(data.draw(texts), "7", hash=REAL))
-        books.apply(later, now=2)
-        fresh_books.apply(later, now=2)
+        read(books, later, now=2)
+        read(fresh_books, later, now=2)
 
 
 # --- states --------------------------------------------------------------------------------------
@@ -195,7 +208,7 @@ def test_mid_and_spread_are_of_one_top() -> None:
     books, [book] = make_books(YES)
     books.replace(snapshot(bids=[(".48", "1")], asks=[("0.5", "1")]), now=0)
     both = (book.best_bid, book.best_ask, book.mid, book.spread)
-    books.apply(changes(2, change("0.48", "0")), now=0)
+    read(books, changes(2, change("0.48", "0")), now=0)
 
     assert (Decimal("0.48"), Decimal("0.5"), Decimal("0.49"), Decimal("0.02")) == both
     assert (None, Decimal("0.5"), None, None) == (
@@ -242,7 +255,7 @@ def test_a_stale_book_takes_no_changes_until_a_snapshot_heals_it() -> None:
     books.replace(snapshot(1), now=0)
     books.mark_stale("decode_error", asset_id=YES)
 
-    assert [] == books.apply(changes(2, change("0.5", "1")), now=0)
+    assert [] == read(books, changes(2, change("0.5", "1")), now=0)
     assert Decimal("0.4") == book.best_bid
     books.replace(snapshot(3, bids=[("0.5", "1")], is_answer=False), now=0)
     assert (True, Decimal("0.5")) == (book.valid, book.best_bid)
@@ -292,7 +305,7 @@ def test_a_removed_asset_is_forgotten() -> None:
     assert [NO] == [core.asset_id for core in books]
     assert "unsubscribed" == yes.stale_reason
     assert [] == books.replace(snapshot(5), now=0)
-    assert [] == books.apply(changes(5, change("0.5", "1")), now=0)
+    assert [] == read(books, changes(5, change("0.5", "1")), now=0)
     assert [] == books.set_tick_size(YES, Decimal("0.1"), now=0)
     priced = books.set_last_trade_price(MARKET, YES, Decimal("0.5"), now=0)
     assert [NO] == [core.asset_id for core in priced]
@@ -332,7 +345,8 @@ def test_a_change_sets_the_size_of_a_level() -> None:
     books, [book] = make_books(YES)
     books.replace(snapshot(1, hash="h1"), now=0)
 
-    [core] = books.apply(
+    [core] = read(
+        books,
         changes(
             2,
             change("0.4", "3", hash="h2"),
@@ -352,7 +366,7 @@ def test_a_size_of_zero_removes_the_level(zero: str) -> None:
     books, [book] = make_books(YES)
     books.replace(snapshot(bids=[("0.4", "10"), ("0.3", "1")]), now=0)
 
-    books.apply(changes(2, change("0.4", zero), change("0.4", zero), change("0.99", zero)), now=0)
+    read(books, changes(2, change("0.4", zero), change("0.4", zero), change("0.99", zero)), now=0)
 
     assert numbers({"0.3": "1"}) == sides(book)[0]
 
@@ -371,7 +385,7 @@ def test_one_price_may_be_written_in_two_ways() -> None:
     books, [book] = make_books(YES)
     books.replace(snapshot(bids=[(".48", "10")]), now=0)
 
-    books.apply(changes(2, change("0.480", "3")), now=0)
+    read(books, changes(2, change("0.480", "3")), now=0)
 
     assert numbers({"0.48": "3"}) == sides(book)[0]
 
@@ -384,12 +398,12 @@ def test_the_twin_token_is_ignored_unless_it_is_subscribed() -> None:
     mirrored = changes(2, change("0.41", "5"), change("0.59", "5", is_bid=False, asset_id=NO))
     for books in (alone, both):
         books.replace(snapshot(), now=0)
-        changed = books.apply(mirrored, now=0)
+        changed = read(books, mirrored, now=0)
 
     assert [YES, NO] == [core.asset_id for core in changed]
     assert numbers({"0.4": "10", "0.41": "5"}) == sides(book)[0] == sides(yes)[0]
     assert numbers({"0.6": "10", "0.59": "5"}) == sides(no)[1]
-    assert [] == alone.apply(changes(3, change("0.5", "1", asset_id=NO)), now=0)
+    assert [] == read(alone, changes(3, change("0.5", "1", asset_id=NO)), now=0)
 
 
 def test_a_change_older_than_its_snapshot_is_not_applied() -> None:
@@ -397,8 +411,8 @@ def test_a_change_older_than_its_snapshot_is_not_applied() -> None:
     books, [book] = make_books(YES)
     books.replace(snapshot(5), now=0)
 
-    late = books.apply(changes(4, change("0.5", "1"), change("0.5", "2")), now=0)
-    same = books.apply(changes(5, change("0.45", "1")), now=0)
+    late = read(books, changes(4, change("0.5", "1"), change("0.5", "2")), now=0)
+    same = read(books, changes(5, change("0.45", "1")), now=0)
 
     assert ([], 2, 1) == (late, books.late_changes, len(same))
     assert numbers({"0.4": "10", "0.45": "1"}) == sides(book)[0]
@@ -467,8 +481,8 @@ def test_changes_before_the_first_snapshot_are_held() -> None:
     """Nothing changes until it comes; then the newer ones are applied to it."""
     books, [book] = make_books(YES)
 
-    assert [] == books.apply(changes(4, change("0.1", "1")), now=0)
-    assert [] == books.apply(changes(6, change("0.41", "2", hash="h6")), now=0)
+    assert [] == read(books, changes(4, change("0.1", "1")), now=0)
+    assert [] == read(books, changes(6, change("0.41", "2", hash="h6")), now=0)
     books.replace(snapshot(5), now=0)
 
     assert numbers({"0.4": "10", "0.41": "2"}) == sides(book)[0]
@@ -478,7 +492,7 @@ def test_changes_before_the_first_snapshot_are_held() -> None:
 def test_held_changes_of_the_snapshots_own_time_are_applied() -> None:
     """Many events share a millisecond; sizes are absolute, so applying one twice does no harm."""
     books, [book] = make_books(YES)
-    books.apply(changes(5, change("0.41", "2")), now=0)
+    read(books, changes(5, change("0.41", "2")), now=0)
 
     books.replace(snapshot(5), now=0)
 
@@ -488,8 +502,8 @@ def test_held_changes_of_the_snapshots_own_time_are_applied() -> None:
 def test_the_snapshots_hash_says_which_held_changes_it_contains() -> None:
     """Those up to and including its own are dropped, even of its time; later ones are applied."""
     books, [book] = make_books(YES)
-    books.apply(changes(5, change("0.42", "1", hash="h1"), change("0.42", "0", hash="h2")), now=0)
-    books.apply(changes(5, change("0.43", "3", hash="h3")), now=0)
+    read(books, changes(5, change("0.42", "1", hash="h1"), change("0.42", "0", hash="h2")), now=0)
+    read(books, changes(5, change("0.43", "3", hash="h3")), now=0)
 
     books.replace(snapshot(5, hash="h2"), now=0)
 
@@ -500,7 +514,7 @@ def test_nothing_is_held_after_the_answer() -> None:
     """A later refresh replaces the book, and no change of before comes back."""
     books, [book] = make_books(YES)
     books.replace(snapshot(5), now=0)
-    books.apply(changes(7, change("0.45", "1")), now=0)
+    read(books, changes(7, change("0.45", "1")), now=0)
 
     books.replace(snapshot(7, is_answer=False), now=0)
 
@@ -510,10 +524,10 @@ def test_nothing_is_held_after_the_answer() -> None:
 def test_a_refresh_may_overtake_the_awaited_answer() -> None:
     """The answer may be the older one: what is held stays held until it comes."""
     books, [book] = make_books(YES)
-    books.apply(changes(6, change("0.41", "6")), now=0)
+    read(books, changes(6, change("0.41", "6")), now=0)
     books.replace(snapshot(6, bids=[("0.4", "10"), ("0.41", "6")], is_answer=False), now=0)
     live = book.valid
-    books.apply(changes(7, change("0.42", "7")), now=0)
+    read(books, changes(7, change("0.42", "7")), now=0)
 
     books.replace(snapshot(5), now=0)
 
@@ -529,7 +543,7 @@ def test_changes_are_held_for_a_book_that_is_not_empty() -> None:
     books.mark_stale("disconnect")
     books.await_snapshots([YES])
 
-    books.apply(changes(9, change("0.3", "3")), now=0)
+    read(books, changes(9, change("0.3", "3")), now=0)
     shown = sides(book)[0]
     books.replace(snapshot(8), now=0)
 
@@ -540,7 +554,7 @@ def test_changes_are_held_for_a_book_that_is_not_empty() -> None:
 def test_what_was_held_for_a_lost_connection_is_forgotten() -> None:
     """Between two connections changes are missing, so those before the gap are worth nothing."""
     books, [book] = make_books(YES)
-    books.apply(changes(9, change("0.3", "3")), now=0)
+    read(books, changes(9, change("0.3", "3")), now=0)
 
     books.await_snapshots([YES])
     books.replace(snapshot(8), now=0)
@@ -552,7 +566,7 @@ def test_held_changes_are_bounded() -> None:
     """The oldest are given up and counted: they are the likeliest to be in the snapshot."""
     books, [book] = make_books(YES)
     for number in range(HELD_LIMIT + 3):
-        books.apply(changes(number, change("0.5", str(number + 1))), now=0)
+        read(books, changes(number, change("0.5", str(number + 1))), now=0)
 
     books.replace(snapshot(0), now=0)
 
@@ -565,7 +579,7 @@ def test_an_answer_without_tick_size_costs_no_memory() -> None:
     books, [book] = make_books(YES)
     books.replace(snapshot(0, is_answer=False), now=0)
     for number in range(1, HELD_LIMIT + 3):
-        books.apply(changes(number, change("0.5", str(number))), now=0)
+        read(books, changes(number, change("0.5", str(number))), now=0)
 
     books.replace(snapshot(1, is_answer=False), now=0)
 
@@ -594,7 +608,7 @@ def test_the_top_agrees(
     books, [book] = make_books(YES)
     books.replace(snapshot(1, [(b, "1") for b in bids], [(a, "1") for a in asks]), now=0)
 
-    books.apply(changes(2, change("0.01", "0", best=told)), now=0)
+    read(books, changes(2, change("0.01", "0", best=told)), now=0)
 
     assert ("unverified", 0) == (book.integrity, books.top_mismatches)
 
@@ -619,7 +633,7 @@ def test_the_top_differs(
 
     with caplog.at_level(logging.WARNING):
         for time in (2, 3):
-            books.apply(changes(time, change("0.01", "0", best=told)), now=0)
+            read(books, changes(time, change("0.01", "0", best=told)), now=0)
 
     assert ("mismatch", "mismatch") == (book.integrity, book.top.integrity)
     assert (1, 1) == (books.top_mismatches, len(caplog.records))
@@ -631,7 +645,7 @@ def test_the_warning_of_a_mismatch_has_both_sides(caplog: pytest.LogCaptureFixtu
     books, _ = make_books(YES)
     books.replace(snapshot(1, asks=[]), now=0)
 
-    books.apply(changes(2, change("0.01", "0", best=("0.5", "0.6"))), now=0)
+    read_step(books, changes(2, change("0.01", "0", best=("0.5", "0.6"))), now=0)
 
     [record] = caplog.records
     assert "book 1: best prices 0.4/None, but the server says 0.5/0.6" == record.getMessage()
@@ -647,7 +661,7 @@ def test_a_mismatch_ends_when_the_best_prices_agree_again() -> None:
         (3, change("0.5", "1", best=("0.5", "0.6"))),
         (4, change("0.01", "0", best=("0.55", "0.6"))),
     ):
-        books.apply(changes(time, entry), now=0)
+        read_step(books, changes(time, entry), now=0)
         seen.append(book.integrity)
     books.replace(snapshot(5), now=0)
 
@@ -660,7 +674,8 @@ def test_only_the_last_entry_of_a_message_is_checked() -> None:
     books, [book] = make_books(YES)
     books.replace(snapshot(1), now=0)
 
-    books.apply(
+    read(
+        books,
         changes(
             2,
             change("0.5", "1", best=("0.5", "0.6")),
@@ -677,7 +692,7 @@ def test_the_check_can_be_off() -> None:
     books, [book] = make_books(YES, verify="off")
     books.replace(snapshot(1), now=0)
 
-    books.apply(changes(2, change("0.5", "1", best=("0.9", "0.95"))), now=0)
+    read(books, changes(2, change("0.5", "1", best=("0.9", "0.95"))), now=0)
 
     assert ("unverified", 0) == (book.integrity, books.top_mismatches)
 
@@ -757,7 +772,7 @@ def test_a_snapshot_may_have_no_hash_to_check(
     books, [book] = make_books(YES, verify="hash")
 
     books.replace(snapshot(hash=hash), now=0)
-    books.apply(changes(2, change("0.5", "1", hash=REAL)), now=1)
+    read(books, changes(2, change("0.5", "1", hash=REAL)), now=1)
 
     assert ("unverified", NEVER, []) == (book.integrity, books.deadline, books.tick(9))
     assert (1, 0, []) == (books.unverifiable, books.hash_mismatches, caplog.records)
@@ -785,7 +800,7 @@ def test_a_refresh_is_learned_from_when_the_answer_was_not() -> None:
 def test_a_change_is_checked_at_the_end_of_its_read() -> None:
     """Not at once: what arrived with it may explain its hash. It is due now."""
     books, [book], [told] = hashed(YES)
-    books.apply(told.change(2, "0.45", "1"), now=5)
+    read(books, told.change(2, "0.45", "1"), now=5)
 
     assert (5, "verified") == (books.deadline, book.integrity)
     assert [] == books.tick(5)
@@ -795,27 +810,56 @@ def test_a_change_is_checked_at_the_end_of_its_read() -> None:
 def test_an_asset_is_checked_at_most_once_in_a_tenth_of_a_second() -> None:
     """The newest change then; those before it are not looked at."""
     books, _, [told] = hashed(YES)
-    books.apply(told.change(2, "0.45", "1"), now=5)
+    read(books, told.change(2, "0.45", "1"), now=5)
     books.tick(5)
 
     for number in range(3, 9):
-        books.apply(told.change(number, "0.45", str(number)), now=5)
+        read(books, told.change(number, "0.45", str(number)), now=5)
     due = books.deadline
     books.tick(due)
 
     assert (5 + CHECK_SECONDS, 3, 0) == (due, books.hash_checks, books.hash_mismatches)
 
 
+def test_a_step_in_two_reads_is_proved_when_it_is_whole() -> None:
+    """A hash that does not fit yet decides nothing; the next read of it is checked at once."""
+    books, [book], [told] = hashed(YES)
+    told.bids["0.2"], told.bids["0.3"] = "1", "7"
+    hash = told.hash(2)
+
+    read(books, changes(2, change("0.2", "1", hash=hash)), now=5)
+    early = (books.tick(5), books.hash_checks, book.integrity, books.deadline)
+    read(books, changes(2, change("0.3", "7", hash=hash)), now=5.01)
+    books.tick(5.01)
+
+    assert ([], 1, "verified", 5 + STEP_SECONDS) == early
+    assert (2, 0, NEVER) == (books.hash_checks, books.hash_mismatches, books.deadline)
+
+
+def test_the_end_of_a_step_is_counted_from_its_newest_message() -> None:
+    """Each may be followed by another one; what has ended no better than before is no news."""
+    books, [book], _ = hashed(YES)
+    for now in (5, 5.03):
+        read(books, changes(2, change("0.45", "1", hash=REAL, best=("0.5", "0.6"))), now=now)
+    early = (books.tick(5 + STEP_SECONDS), book.integrity, books.deadline)
+    [core] = books.tick(5.03 + STEP_SECONDS)
+
+    assert ([], "verified", 5.03 + STEP_SECONDS) == early
+    assert ("mismatch", True) == (book.integrity, book.shows(core))
+    read(books, changes(3, change("0.2", "1", hash=REAL)), now=6)
+    books.tick(6)
+    assert [] == books.tick(6 + STEP_SECONDS)
+
+
 def test_a_lost_change_shows_in_the_next_hash() -> None:
     """The best prices are right all along; only the hash tells. The next one that fits ends it."""
     books, [book], [told] = hashed(YES)
     told.change(2, "0.3", "7")
-    books.apply(told.change(3, "0.2", "1"), now=5)
 
-    [core] = books.tick(5)
+    [core] = read_step(books, told.change(3, "0.2", "1"), now=5)
     reason = core.mismatch_reason
     seen = book.integrity
-    books.apply(told.change(4, "0.3", "8"), now=6)
+    read(books, told.change(4, "0.3", "8"), now=6)
     [healed] = books.tick(6)
 
     assert ("mismatch", "hash_mismatch", "verified") == (seen, reason, book.integrity)
@@ -828,7 +872,7 @@ def test_a_trade_through_several_levels_is_no_mismatch() -> None:
     """Its first change may carry the price of its last one, which the book still has."""
     books, [book], [told] = hashed(YES)
     told.price = "0.300"
-    books.apply(told.change(2, "0.4", "0"), now=5)
+    read(books, told.change(2, "0.4", "0"), now=5)
 
     assert ([], "verified") == (books.tick(5), book.integrity)
 
@@ -836,29 +880,48 @@ def test_a_trade_through_several_levels_is_no_mismatch() -> None:
 def test_a_change_without_a_hash_is_unverified() -> None:
     """Quietly; the next one may be proved again."""
     books, [book], [told] = hashed(YES)
-    books.apply(changes(2, change("0.2", "1")), now=5)
+    read(books, changes(2, change("0.2", "1")), now=5)
 
     assert [book.asset_id] == [core.asset_id for core in books.tick(5)]
     assert ("unverified", 1) == (book.integrity, books.unverifiable)
     told.bids["0.2"] = "1"
-    books.apply(told.change(3, "0.45", "1"), now=6)
+    read(books, told.change(3, "0.45", "1"), now=6)
     books.tick(6)
     assert "verified" == book.integrity
 
 
-def test_a_wrong_top_is_a_mismatch_at_once() -> None:
-    """As with verify="top"; a hash that fits proves the whole book, and so ends it."""
+def test_a_hash_that_fits_proves_a_book_whose_top_was_told_wrong() -> None:
+    """Published when its step has ended, since the rest of it could have been to come."""
     books, [book], [told] = hashed(YES)
     [entry] = told.change(2, "0.45", "1").changes
 
-    books.apply(changes(2, attrs.evolve(entry, best_bid="0.5")), now=5)
-    [core] = books
-    seen = (book.integrity, core.mismatch_reason, books.deadline)
-    books.tick(5)
+    shown = read(books, changes(2, attrs.evolve(entry, best_bid="0.5")), now=5)
+    shown += books.tick(5)
+    seen = (shown, book.best_bid, books.deadline)
+    [core] = books.tick(books.deadline)
 
-    assert ("mismatch", "top_mismatch", 5) == seen
+    assert ([], Decimal("0.4"), 5 + STEP_SECONDS) == seen
+    assert book.shows(core)
+    assert ("verified", Decimal("0.45"), NEVER) == (book.integrity, book.best_bid, books.deadline)
+    assert (0, 0) == (books.top_mismatches, books.hash_mismatches)
+
+
+def test_a_wrong_top_is_a_mismatch_when_its_step_has_ended() -> None:
+    """As with verify="top"; the next hash that fits proves the whole book, and so ends it."""
+    books, [book], [told] = hashed(YES)
+    [entry] = told.change(2, "0.45", "1").changes
+
+    read(books, changes(2, attrs.evolve(entry, best_bid="0.5", hash=REAL)), now=5)
+    books.tick(5)
+    before = book.integrity
+    [core] = books.tick(5 + STEP_SECONDS)
+    seen = (before, book.integrity, core.mismatch_reason)
+    read(books, told.change(3, "0.45", "2"), now=6)
+    books.tick(6)
+
+    assert ("verified", "mismatch", "top_mismatch") == seen
     assert ("verified", NEVER) == (book.integrity, books.deadline)
-    assert (1, 0) == (books.top_mismatches, books.hash_mismatches)
+    assert (1, 1) == (books.top_mismatches, books.hash_mismatches)
 
 
 @pytest.mark.parametrize("event", ["print", "tick"])
@@ -866,7 +929,7 @@ def test_a_pending_check_is_settled_before_its_inputs_change(event: str) -> None
     """A print or a tick change of the market, of whichever of its tokens."""
     books, handles, [yes, no] = hashed(YES, NO)
     for one in (yes, no):
-        books.apply(one.change(2, "0.45", "1"), now=0)
+        read(books, one.change(2, "0.45", "1"), now=0)
     no.tick_size = "0.001"
     pending = books.deadline
 
@@ -883,7 +946,7 @@ def test_a_print_at_the_known_price_settles_nothing() -> None:
     """No input of a hash changes; but a snapshot's last price may have come in between."""
     books, _, [yes] = hashed(YES)
     books.set_last_trade_price(MARKET, YES, Decimal("0.25"), now=0)
-    books.apply(yes.change(2, "0.45", "1"), now=0.01)
+    read(books, yes.change(2, "0.45", "1"), now=0.01)
     pending = books.deadline
 
     books.set_last_trade_price(MARKET, YES, Decimal("0.25"), now=0.02)
@@ -898,7 +961,7 @@ def test_a_settled_twin_is_among_what_changed() -> None:
     """A tick of one token may show that the other one's book is wrong."""
     books, handles, [yes, _] = hashed(YES, NO)
     yes.change(4, "0.3", "7")
-    books.apply(yes.change(5, "0.45", "1"), now=6)
+    read(books, yes.change(5, "0.45", "1"), now=6)
 
     changed = books.set_tick_size(NO, Decimal("0.001"), now=6)
 
@@ -910,12 +973,11 @@ def test_a_tick_change_alters_later_hashes() -> None:
     """Its text goes into them, and may explain one that was ahead of it."""
     books, [book], [told] = hashed(YES)
     told.tick_size = "0.001"
-    books.apply(told.change(2, "0.45", "1"), now=5)
-    books.tick(5)
+    read_step(books, told.change(2, "0.45", "1"), now=5)
     early = book.integrity
     books.set_tick_size(YES, Decimal("0.001"), now=5)
     explained = book.integrity
-    books.apply(told.change(3, "0.45", "2"), now=6)
+    read(books, told.change(3, "0.45", "2"), now=6)
     books.tick(6)
 
     assert ("mismatch", "verified", "verified") == (early, explained, book.integrity)
@@ -926,8 +988,7 @@ def test_the_next_print_explains_a_hash_that_was_ahead(taker: str) -> None:
     """A trade at a price that no change touched: a mismatch until its print, and no longer."""
     books, [book, _], [told, _] = hashed(YES, NO)
     told.price = "0.770"
-    books.apply(told.change(2, "0.45", "1"), now=5)
-    books.tick(5)
+    read_step(books, told.change(2, "0.45", "1"), now=5)
     ahead = (book.integrity, books.deadline)
 
     books.set_last_trade_price(MARKET, taker, Decimal("0.77"), now=5.04)
@@ -940,9 +1001,8 @@ def test_an_old_hash_explained_leaves_a_wrong_top() -> None:
     """What is proved is the past; the best prices differ now."""
     books, [book], [told] = hashed(YES)
     told.price = "0.770"
-    books.apply(told.change(2, "0.45", "1"), now=5)
-    books.tick(5)
-    books.apply(changes(3, change("0.2", "1", hash=REAL, best=("0.5", "0.6"))), now=5)
+    read_step(books, told.change(2, "0.45", "1"), now=5)
+    read_step(books, changes(3, change("0.2", "1", hash=REAL, best=("0.5", "0.6"))), now=5)
 
     books.set_last_trade_price(MARKET, YES, Decimal("0.77"), now=5.04)
 
@@ -955,7 +1015,7 @@ def test_held_changes_are_checked_too() -> None:
     told = Told()
     answer = told.snapshot()
     told.change(2, "0.3", "7")
-    books.apply(told.change(3, "0.45", "1"), now=0)
+    read(books, told.change(3, "0.45", "1"), now=0)
 
     books.replace(answer, now=1)
     seen = (book.integrity, books.deadline)
@@ -967,8 +1027,8 @@ def test_held_changes_are_checked_too() -> None:
 def test_a_refresh_that_repeats_the_book_costs_no_hash() -> None:
     """It follows each trade, soon after the last check; what waits for a check goes on waiting."""
     books, handles, [yes, no] = hashed(YES, NO)
-    books.apply(yes.change(2, "0.45", "1"), now=0)
-    books.apply(no.change(2, "0.45", "1"), now=0.05)
+    read(books, yes.change(2, "0.45", "1"), now=0)
+    read(books, no.change(2, "0.45", "1"), now=0.05)
 
     books.replace(yes.snapshot(2, is_answer=False), now=0.06)
 
@@ -983,7 +1043,7 @@ def test_refreshes_that_repeat_the_book_hide_no_lost_tick() -> None:
     seen: list[str] = []
     suspects: list[BookCore] = []
     for second in range(1, 6):
-        books.apply(told.change(second, "0.45", str(second)), now=second)
+        read(books, told.change(second, "0.45", str(second)), now=second)
         books.replace(told.snapshot(second, is_answer=False), now=second)
         books.tick(second)
         suspects += books.suspects(second)
@@ -1000,7 +1060,7 @@ def in_question() -> tuple[Books, LiveBook, BookCore, Told]:
     """A book in a mismatch, of which evidence is asked for at 4 s: its newest hash was made up."""
     books, [book], [told] = hashed(YES)
     [entry] = told.change(2, "0.45", "1").changes
-    books.apply(changes(2, attrs.evolve(entry, hash=REAL)), now=1)
+    read(books, changes(2, attrs.evolve(entry, hash=REAL)), now=1)
     books.tick(1 + CHECK_SECONDS)
     [core] = books.suspects(4)
     return books, book, core, told
@@ -1018,7 +1078,7 @@ def test_evidence_does_not_undo_what_was_heard_after_it_was_asked_for() -> None:
     assert (Decimal("0.001"), Decimal("0.42")) == (book.tick_size, book.last_trade_price)
 
     told.price = "0.42"
-    books.apply(told.change(3, "0.45", "2"), now=5)
+    read(books, told.change(3, "0.45", "2"), now=5)
     books.tick(5)
     assert "verified" == book.integrity
 
@@ -1028,7 +1088,7 @@ def test_a_change_that_bridges_to_the_evidence_is_checked() -> None:
     books, book, core, told = in_question()
     evidence = told.snapshot(2)
     told.tick_size = "0.001"
-    books.apply(told.change(3, "0.45", "2"), now=4.2)
+    read(books, told.change(3, "0.45", "2"), now=4.2)
 
     assert "equal" == books.settle(core, evidence, now=4.3)
     books.tick(4.3 + CHECK_SECONDS)
@@ -1041,7 +1101,7 @@ def test_what_came_since_is_put_on_top_of_evidence_that_differs() -> None:
     books, book, core, told = in_question()
     told.change(3, "0.44", "5")  # lost
     evidence = told.snapshot(3)
-    books.apply(told.change(4, "0.46", "7"), now=4.2)
+    read(books, told.change(4, "0.46", "7"), now=4.2)
 
     assert "different" == books.settle(core, evidence, now=4.3)
     books.mark_stale("hash_mismatch", asset_id=YES)
@@ -1055,7 +1115,7 @@ def test_a_refresh_of_a_stale_book_is_checked() -> None:
     """What was to be checked before it became stale is forgotten."""
     books, [book], [told] = hashed(YES)
     told.tick_size = "0.001"
-    books.apply(told.change(2, "0.45", "1"), now=0.02)
+    read(books, told.change(2, "0.45", "1"), now=0.02)
     books.mark_stale("decode_error", asset_id=YES)
 
     books.replace(told.snapshot(2, is_answer=False), now=0.05)
@@ -1069,7 +1129,7 @@ def test_a_stale_book_waits_for_no_evidence() -> None:
     told.tick_size = "0.001"
     books.mark_stale("decode_error", asset_id=YES)
     books.replace(told.snapshot(3, is_answer=False), now=5)
-    books.apply(told.change(4, "0.45", "2"), now=6)
+    read(books, told.change(4, "0.45", "2"), now=6)
 
     assert (True, "mismatch") == (book.valid, book.integrity)
     assert [core] == books.suspects(5 + DOUBT_SECONDS)
@@ -1093,7 +1153,7 @@ def test_a_mismatch_while_evidence_is_on_its_way_is_a_suspicion_after_it() -> No
     [core] = books
     core.question()
     [entry] = told.change(2, "0.45", "1").changes
-    books.apply(changes(2, attrs.evolve(entry, best_bid="0.5")), now=5)
+    read_step(books, changes(2, attrs.evolve(entry, best_bid="0.5", hash=REAL)), now=5)
     early = books.suspects(5 + DOUBT_SECONDS)
     core.release()
 
@@ -1109,8 +1169,7 @@ def test_a_refresh_with_another_hash_is_a_mismatch(was_wrong: bool) -> None:
     """Its levels are taken; its hash is as unexplained as a change's, and counted once."""
     books, [book], [told] = hashed(YES)
     if was_wrong:
-        books.apply(changes(2, change("0.3", "5", hash=REAL)), now=5)
-        books.tick(5)
+        read_step(books, changes(2, change("0.3", "5", hash=REAL)), now=5)
 
     books.replace(told.snapshot(3, is_answer=False)._replace(hash=REAL), now=6)
 
@@ -1171,8 +1230,7 @@ def lasting_mismatch() -> tuple[Books, LiveBook, Told, BookCore]:
     """A book that lost a change at 2 and is in a mismatch since second 5; the next change was 3."""
     books, [book], [told] = hashed(YES)
     told.change(2, "0.3", "7")
-    books.apply(told.change(3, "0.2", "1"), now=5)
-    [core] = books.tick(5)
+    [core] = read_step(books, told.change(3, "0.2", "1"), now=5)
     return books, book, told, core
 
 
@@ -1195,7 +1253,7 @@ def test_a_suspect_whose_top_comes_and_goes_is_one_suspect() -> None:
     for number, best_bid in enumerate(["0.9", "", "0.9"]):
         timestamp = 4 + number
         [entry] = told.change(timestamp, "0.1", "1").changes
-        books.apply(changes(timestamp, attrs.evolve(entry, best_bid=best_bid)), now=8)
+        read_step(books, changes(timestamp, attrs.evolve(entry, best_bid=best_bid)), now=8 + number)
         assert (bool(best_bid), "mismatch") == (core.top_differs, book.integrity)
 
     assert [] == books.suspects(99)
@@ -1207,7 +1265,7 @@ def test_a_wrong_top_that_lasts_makes_a_suspect_too(verify: str) -> None:
     books, _ = make_books(YES, verify=verify)
     [core] = books.replace(snapshot(1), now=0)
 
-    books.apply(changes(2, change("0.2", "1", best=("0.5", "0.6"))), now=5)
+    read_step(books, changes(2, change("0.2", "1", best=("0.5", "0.6"))), now=5)
 
     assert ([], [core]) == (books.suspects(6.9), books.suspects(7))
 
@@ -1234,8 +1292,7 @@ def test_a_new_mismatch_makes_a_suspect_anew() -> None:
     books.suspects(7)
     books.replace(told.snapshot(3, is_answer=False), now=8)
     told.change(4, "0.3", "9")
-    books.apply(told.change(5, "0.2", "2"), now=9)
-    books.tick(9)
+    read_step(books, told.change(5, "0.2", "2"), now=9)
 
     was_awaited = core.is_awaited
     assert [core] == books.suspects(9 + DOUBT_SECONDS)
@@ -1259,8 +1316,7 @@ def test_equal_evidence_acquits_a_book(verify: str) -> None:
     told = Told()
     books.replace(told.snapshot(), now=0)
     told.bids["0.3"] = "6"
-    books.apply(changes(2, change("0.3", "6", hash=REAL, best=("0.5", "0.6"))), now=5)
-    books.tick(5)
+    read_step(books, changes(2, change("0.3", "6", hash=REAL, best=("0.5", "0.6"))), now=5)
     told.price, told.parameters = "0.990", Parameters("1", False)
     [core] = books.suspects(7)
     wrong = (book.integrity, core.differs_from(told.snapshot(2)))
@@ -1295,7 +1351,7 @@ def test_a_book_that_is_acquitted_again_and_again_is_asked_about_ever_less_often
     asked_after = []
     for number in range(2, 6):
         now = 100.0 * number
-        books.apply(changes(number, change("0.3", "6", best=("0.5", "0.6"))), now=now)
+        read_step(books, changes(number, change("0.3", "6", best=("0.5", "0.6"))), now=now)
         asked_after.append(books.deadline - now)
         [core] = books.suspects(books.deadline)
         snapshot = told.snapshot(number)._replace(hash=None)
@@ -1334,7 +1390,7 @@ def test_different_evidence_is_adopted_by_its_caller() -> None:
     books, book, told, core = lasting_mismatch()
     books.suspects(7)
     probe = told.snapshot(3)
-    books.apply(told.change(4, "0.25", "1"), now=8)
+    read(books, told.change(4, "0.25", "1"), now=8)
 
     finding = (core.differs_from(probe), books.settle(core, probe, 8))
     books.replace(probe, now=8)
@@ -1361,7 +1417,7 @@ def test_a_book_that_fails_on_and_on_is_checked_less_often() -> None:
     books.suspects(7)
     now, pauses = 7.0, []
     for number in range(4, FAILURES + 6):
-        books.apply(told.change(number, "0.2", str(number)), now=now)
+        read(books, told.change(number, "0.2", str(number)), now=now)
         pauses.append(round(books.deadline - now, 3))
         now = books.deadline
         books.tick(now)
@@ -1376,7 +1432,7 @@ def many_books(fitting: int) -> tuple[Books, list[BookCore]]:
     """Some verified books, one with a check pending, and five whose real hashes fit nothing."""
     ids = [str(number) for number in range(fitting)]
     books, _, [told, *_] = hashed(*ids)
-    books.apply(told.change(2, "0.3", "9"), now=0)
+    read(books, told.change(2, "0.3", "9"), now=0)
     changed: list[BookCore] = []
     for number in range(fitting, fitting + RECIPE_ASSETS):
         books.add(BookCore(str(number)))
@@ -1415,8 +1471,7 @@ def test_a_lost_recipe_is_noticed_by_evidence_too() -> None:
     books, handles, told = hashed(*ids)
     for one in told:
         one.bids["0.3"] = "9"
-        books.apply(changes(2, change("0.3", "9", asset_id=one.asset_id, hash=REAL)), now=5)
-    books.tick(5)
+        read_step(books, changes(2, change("0.3", "9", asset_id=one.asset_id, hash=REAL)), now=5)
     suspects = books.suspects(7)
 
     for core, one in zip(suspects, told, strict=True):
@@ -1428,7 +1483,7 @@ def test_a_lost_recipe_is_noticed_by_evidence_too() -> None:
 def test_a_stale_book_is_not_checked() -> None:
     """Not by a check that was due when another thread ended its subscription."""
     books, [book], [told] = hashed(YES)
-    books.apply(told.change(2, "0.45", "1"), now=5)
+    read(books, told.change(2, "0.45", "1"), now=5)
 
     book.leave()
 
@@ -1506,7 +1561,7 @@ def test_a_book_equals_a_plain_model(steps: list[tuple[str, Any]]) -> None:
                 *(change(p, s, is_bid=not b, asset_id="3") for b, p, s in content),
             )
             for _ in range(2 if step == "duplicate" else 1):
-                books.apply(message, now=0)
+                read(books, message, now=0)
             if step != "late":
                 for is_bid, price, size in content:
                     model.set(is_bid, price, size)
@@ -1520,7 +1575,7 @@ def test_a_book_equals_a_plain_model(steps: list[tuple[str, Any]]) -> None:
                 book.show(core)
             if step != "refresh":
                 books.await_snapshots([YES])
-                books.apply(changes(10 * time - 1, change("0.77", "7")), now=0)
+                read(books, changes(10 * time - 1, change("0.77", "7")), now=0)
             books.replace(model.snapshot(10 * time, None, is_answer=step != "refresh"), now=0)
         assert_equals_model(book, model)
         assert book.valid
@@ -1574,7 +1629,7 @@ def test_a_subscription_may_come_in_anywhere(case: dict[str, Any]) -> None:
         if number > case["heard"]:
             entry = change(price, size, is_bid=is_bid, hash=hash_of(number))
             for _ in range(1 + case["doubled"]):
-                books.apply(changes(times[number], entry), now=0)
+                read(books, changes(times[number], entry), now=0)
         if number in case["refreshed"] and case["heard"] < number <= case["told"]:
             books.replace(
                 states[number].snapshot(times[number], hash_of(number), is_answer=False), now=0
@@ -1632,7 +1687,7 @@ def test_no_read_is_torn() -> None:
     reads = [0, 0, 0]
     done = threading.Event()
 
-    def read(reader: int) -> None:
+    def look(reader: int) -> None:
         while not flaws:
             flaw = torn(book)
             reads[reader] += 1
@@ -1641,13 +1696,13 @@ def test_no_read_is_torn() -> None:
             if done.is_set():
                 return
 
-    readers = [threading.Thread(target=read, args=(reader,)) for reader in range(len(reads))]
+    readers = [threading.Thread(target=look, args=(reader,)) for reader in range(len(reads))]
     for reader in readers:
         reader.start()
     try:
         for number in range(2, STRESS_FRAMES):
             if number % 10:
-                books.apply(changes(number, *stress_frame(number)), now=0)
+                read(books, changes(number, *stress_frame(number)), now=0)
             else:
                 levels = stress_levels(number)
                 books.replace(snapshot(number, levels, mirrored(levels), is_answer=False), now=0)
@@ -1714,7 +1769,7 @@ def test_without_its_lock_a_book_is_read_torn() -> None:
 
 
 def test_a_reader_in_the_midst_of_a_frame_waits_for_its_end() -> None:
-    """The levels are those after the frame; the top, which needs no lock, still those before."""
+    """Then it is shown the levels as they are published: those before the frame, like the top."""
     core = BookCore(YES)
     book = LiveBook(core, lambda: 0.0)
     flaws: list[str] = []
@@ -1727,4 +1782,4 @@ def test_a_reader_in_the_midst_of_a_frame_waits_for_its_end() -> None:
         reader.join(10)
 
     assert [""] == flaws
-    assert 2 == book.top.timestamp_ms
+    assert 1 == book.top.timestamp_ms

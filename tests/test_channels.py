@@ -222,9 +222,11 @@ def test_each_event_changes_its_view() -> None:
 
     assert [
         Taken(True, [core], ("1",)),
-        *[Taken(True, [core])] * 3,
+        Taken(True, ()),
+        *[Taken(True, [core])] * 2,
         Taken(True, []),
     ] == taken
+    assert [core] == channel.publish(9.0)
     assert ("0.5", "2") == core.published.bid
     assert (Decimal("0.45"), Decimal("0.001")) == (core.last_trade_price, core.tick_size)
 
@@ -375,7 +377,7 @@ def test_the_market_channel_keeps_its_books_time() -> None:
     """Nothing is due while there is nothing to check."""
     channel = market_channel(wanted("1"))
 
-    assert (float("inf"), []) == (channel.deadline, channel.tick(1.0))
+    assert (float("inf"), [], []) == (channel.deadline, channel.tick(1.0), channel.publish(1.0))
 
 
 # --- user ----------------------------------------------------------------------------------------
@@ -427,7 +429,7 @@ def test_the_user_channel_has_no_books() -> None:
     assert [] == channel.renewal_texts(["1"])
     channel.await_answers(["1"])
     assert [] == channel.doubt(["1"], "silent")
-    assert (float("inf"), []) == (channel.deadline, channel.tick(1.0))
+    assert (float("inf"), [], []) == (channel.deadline, channel.tick(1.0), channel.publish(1.0))
 
 
 # --- two connections -----------------------------------------------------------------------------
@@ -461,6 +463,7 @@ def test_a_follower_subscribes_alike_and_keeps_what_comes() -> None:
     following.await_answers(["1"])
     assert not first.cores["1"].valid
     assert ([], []) == (following.doubt(["1"], "silent"), following.tick(1.0))
+    assert [] == following.publish(1.0)
 
 
 def test_what_was_told_before_a_failover_is_not_told_again() -> None:

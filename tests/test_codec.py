@@ -48,6 +48,7 @@ RECORDED = {
     "market_price_change_legacy": (3, 3, 0, 0),
     "market_tick_size_change": (4, 3, 1, 0),
     "user_order": (11, 11, 0, 0),
+    "user_order_captured": (2, 2, 0, 0),
     "user_trade": (11, 10, 1, 0),
 }
 

@@ -171,7 +171,7 @@ def test_a_hash_may_be_ahead_of_its_own_trade(price: str) -> None:
     """The first change of a trade through several levels may carry the price of its last one."""
     checked = proof()
 
-    assert (False, True) == (checked.check(claim(price)), checked.check(claim(price), ["0.42"]))
+    assert (False, True) == (checked.fits(claim(price)), checked.fits(claim(price), ["0.42"]))
 
 
 def test_a_touched_price_is_forgotten_in_time() -> None:

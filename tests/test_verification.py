@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from polymarket_ws.book_core import BookCore
-from polymarket_ws.books import CHECK_SECONDS, DOUBT_SECONDS, Books
+from polymarket_ws.books import CHECK_SECONDS, DOUBT_SECONDS, STEP_SECONDS, Books
 from polymarket_ws.channels import MarketChannel, Wanted
 from polymarket_ws.codec import Decoded, decode
 from polymarket_ws.live_book import LiveBook
@@ -44,14 +44,16 @@ class Reader:
 
     def read(self, events: object, now: float) -> None:
         """What arrived together, and the timers that were due before it."""
-        self._pass_time(now)
+        self.pass_time(now)
         for decoded in decode(json.dumps(events), "market", 0):
             assert isinstance(decoded, Decoded)
             self.channel.take(decoded, now)
+        self.channel.publish(now)
         self.books.tick(now)
         self.mismatches |= {a for a, core in self.cores.items() if core.integrity == "mismatch"}
 
-    def _pass_time(self, now: float) -> None:
+    def pass_time(self, now: float) -> None:
+        """Let the timers run that are due before `now`."""
         while (due := self.books.deadline) < now:
             for core in self.books.tick(due):
                 self.mismatches |= {core.asset_id} if core.integrity == "mismatch" else set()
@@ -190,14 +192,16 @@ def delete_one(market: Market) -> Deletion:
 
 
 def test_a_lost_change_is_noticed() -> None:
-    """Any that leaves a book wrong for longer than a check may wait, after a change that tells."""
+    """Any that leaves a book wrong for longer than a check and the end of a step may be waited
+    for, after a change that tells.
+    """
     market, dice, found = Market(SimulatedExchange(seed=6)), random.Random(6), Counter[str]()
     for _ in range(DELETIONS):
         market.exchange.steps(dice.randrange(60))
         deletion = delete_one(market)
         seen = deletion.seen()
         for asset_id, seconds in deletion.wrong_for.items():
-            lasts = seconds > CHECK_SECONDS
+            lasts = seconds > CHECK_SECONDS + STEP_SECONDS
             assert not lasts or asset_id in seen
             found["lasting" if lasts else "seen soon" if asset_id in seen else "overwritten"] += 1
 
@@ -248,6 +252,7 @@ def test_the_loss_in_the_live_capture_is_noticed() -> None:
     seen: dict[int, set[str]] = {}
     for number, frame in enumerate(frames, 1):
         reader.read(frame, float(number))
+        reader.pass_time(number + 2 * STEP_SECONDS)
         wrong = {a for a, core in reader.cores.items() if core.integrity == "mismatch"}
         seen[number] = wrong
 

@@ -57,20 +57,20 @@ coverage:  ## branch coverage: the package by the suite, each sans-I/O module by
 # After a `make test COVERAGE=1`.
 coverage-report: .venv/test.stamp
 	@$(RUN) coverage report
-	@$(SUITE) .venv/bin/python tests/sans_io_coverage.py
+	@$(SUITE) .venv/bin/python tests/tools/sans_io_coverage.py
 
 recovery: .venv/test.stamp  ## time to recovery from each fault, and what was told
-	@$(SUITE) .venv/bin/python tests/recovery_times.py
+	@$(SUITE) .venv/bin/python tests/proofs/recovery_times.py
 
 stop-times: .venv/test.stamp  ## time that stop() takes at each moment, and what it leaves
-	@$(SUITE) .venv/bin/python tests/stop_times.py
+	@$(SUITE) .venv/bin/python tests/proofs/stop_times.py
 
 proofs: .venv/test.stamp  ## what verification by hash notices, and never takes for wrong (minutes)
-	@$(SUITE) .venv/bin/python tests/hash_proof.py quiet 100000
-	@$(SUITE) .venv/bin/python tests/hash_proof.py deleted 200
+	@$(SUITE) .venv/bin/python tests/proofs/hash_proof.py quiet 100000
+	@$(SUITE) .venv/bin/python tests/proofs/hash_proof.py deleted 200
 
 standby: .venv/test.stamp  ## a standby under a killer, a rotation, and neither, a minute each
-	@$(SUITE) .venv/bin/python tests/standby_proof.py 60 5000 killed rotated alone
+	@$(SUITE) .venv/bin/python tests/proofs/standby_proof.py 60 5000 killed rotated alone
 
 .venv-bench/stamp: setup.cfg
 	@python=$$(bash .ci/python newest) && rm -rf .venv-bench && "$$python" -m venv .venv-bench \
@@ -81,8 +81,8 @@ standby: .venv/test.stamp  ## a standby under a killer, a rotation, and neither,
 bench: .venv-bench/stamp  ## against the other clients; writes docs/benchmarks.md (20 minutes; ROUNDS=7)
 	@cd tests && $(SUITE) ../.venv-bench/bin/python -m bench $(ROUNDS)
 
-costs: .venv/test.stamp  ## count the hot path's calls anew, for tests/test_costs.py
-	@cd tests && ../.venv/bin/python test_costs.py
+costs: .venv/test.stamp  ## count the hot path's calls anew, for tests/whole/test_costs.py
+	@cd tests && ../.venv/bin/python -m whole.test_costs
 
 build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty environment
 	@rm -rf build dist .venv-wheel
@@ -95,7 +95,7 @@ build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty
 test-oldest:  ## the suite on the oldest Python found, with the lower bounds of setup.cfg
 	@python=$$(bash .ci/python oldest) && echo "oldest: $$python" \
 	&& rm -rf .venv-oldest && "$$python" -m venv .venv-oldest \
-	&& .venv-oldest/bin/python tests/lower_bounds.py > .venv-oldest/constraints.txt \
+	&& .venv-oldest/bin/python tests/tools/lower_bounds.py > .venv-oldest/constraints.txt \
 	&& .venv-oldest/bin/python $(PIP_INSTALL) -c .venv-oldest/constraints.txt -e '.[test]'
 	@.venv-oldest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|msgspec|python-socks|trustme|websocket-client|websockets)=='
 	@$(SUITE) .venv-oldest/bin/python -m pytest -q $(ARGS)

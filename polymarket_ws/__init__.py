@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .books.live_book import LiveBook, Top
 from .credentials import Credentials
 from .errors import PolymarketWsError
 from .events import (
@@ -27,7 +28,6 @@ from .events import (
     Trade,
     Unknown,
 )
-from .live_book import LiveBook, Top
 from .options import Options
 from .subscriber import Subscriber, running
 

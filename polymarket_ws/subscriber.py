@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import NoReturn, TypeVar, final, overload
 
-from .account import Account
-from .book_core import BookCore
-from .callbacks import Callback, Callbacks, Registration
+from .account.views import Account
+from .books.book import BookCore
+from .books.live_book import LiveBook
 from .credentials import Credentials
+from .delivery.callbacks import Callback, Callbacks, Registration
+from .delivery.registration import BookUpdateRegistrar, On
+from .delivery.streams import EventStream
+from .engine import Run
 from .errors import ConfigurationError, PolymarketWsError
-from .event_stream import EventStream
 from .events import (
     EVENTS,
     OWN,
@@ -40,11 +43,8 @@ from .events import (
     Trade,
     Unknown,
 )
-from .live_book import LiveBook
 from .live_mapping import LiveMapping
 from .options import Options
-from .registrar import BookUpdateRegistrar, On
-from .run import Run
 from .stats import Stats
 from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import attrs
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import strategies
 
 from polymarket_ws import events
 from polymarket_ws.events import (

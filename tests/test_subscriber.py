@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from recorder import DEADLINE, Recorder
+from kit.recorder import DEADLINE, Recorder
 
 from polymarket_ws import (
     Book,

@@ -12,10 +12,10 @@ from functools import partial
 
 from attrs import define, field
 
+from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.credentials import Credentials
-from polymarket_ws.event_stream import EventStream
+from polymarket_ws.delivery.streams import EventStream
 from polymarket_ws.events import Connected, Disconnected, Event, LastTradePrice, Order, Trade, plain
-from polymarket_ws.live_book import LiveBook
 from polymarket_ws.subscriber import Subscriber
 from polymarket_ws.testing import FakeServer, SimulatedExchange
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
-from polymarket_ws.event_stream import EventStream
+from polymarket_ws.delivery.streams import EventStream
 from polymarket_ws.events import Connected, Disconnected, Event
 from polymarket_ws.options import Options
 from polymarket_ws.subscriber import Subscriber

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.events import Level
-from polymarket_ws.live_book import LiveBook
 
 from .event_lines import short
 from .screen import Line

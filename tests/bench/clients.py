@@ -120,9 +120,9 @@ def _ours_receive(meter: Meter, port: int, tls: ssl.SSLContext | None) -> None:
     """Our receive path alone: the link and the frame parser."""
     import selectors
 
-    from polymarket_ws.frames import FrameParser
+    from polymarket_ws.net.attempt import Attempt
+    from polymarket_ws.net.frames import FrameParser
     from polymarket_ws.options import Options
-    from polymarket_ws.transport import Attempt
 
     scheme = "wss" if tls else "ws"
     options = Options(trust_env=False)

@@ -44,8 +44,8 @@ def _each(
 
 def decode_ours(path: str, kind: str) -> dict[str, Any]:
     """Our decoder, every event made; in each pass it meets the levels of the books anew."""
-    from polymarket_ws import usual
-    from polymarket_ws.codec import decode
+    from polymarket_ws.wire import fast_path as usual
+    from polymarket_ws.wire.decode import decode
 
     snapshot = _workload(path).snapshot
 
@@ -58,7 +58,7 @@ def decode_ours(path: str, kind: str) -> dict[str, Any]:
 
 def decode_plain(path: str, kind: str) -> dict[str, Any]:
     """Our decoder without the extra [fast]."""
-    from polymarket_ws import usual
+    from polymarket_ws.wire import fast_path as usual
 
     usual.parse_fast = None
     return decode_ours(path, kind)
@@ -103,8 +103,8 @@ def _level(book: int, level: int, cents: int) -> dict[str, str]:
 
 def memory_ours(*_: str) -> dict[str, Any]:
     """10 000 live books of ours, hashes checked once."""
-    from polymarket_ws.books import BookCore, Books
-    from polymarket_ws.codec import Decoded, decode
+    from polymarket_ws.books.shelf import BookCore, Books
+    from polymarket_ws.wire.decode import Decoded, decode
 
     texts = _book_texts(10_000)
     books = Books("top")
@@ -142,10 +142,10 @@ def memory_dicts(*_: str) -> dict[str, Any]:
 
 def scale(_: str, assets: str) -> dict[str, Any]:
     """One session's cost for each message, with so many assets subscribed, verify "top"."""
-    from polymarket_ws.books import BookCore, Books
-    from polymarket_ws.channels import MarketChannel, Wanted
+    from polymarket_ws.books.shelf import BookCore, Books
+    from polymarket_ws.channels.channel import MarketChannel, Wanted
+    from polymarket_ws.connection.session import Session, Tally
     from polymarket_ws.options import Options
-    from polymarket_ws.session import Session, Tally
 
     work = simulated(rounds=4000, markets=int(assets) // 2, depth=10)
     channel = MarketChannel("ws://127.0.0.1/ws/market", Books("top"))

@@ -1,0 +1,412 @@
+"""One live book: written by one shard, shown to any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from attrs import define, field
+
+from polymarket_ws.events import Book
+from polymarket_ws.wire.prices import level_of, price_of
+from polymarket_ws.wire.updates import Change, Snapshot
+
+from .proof import Claim, HashProof, book_head, looks_real
+from .sides import BookSide, BookSides
+
+NO_SNAPSHOT = "no_snapshot"
+HELD_LIMIT = 4096  # changes kept for one awaited snapshot: some seconds of the busiest market
+NEAR_LEVELS = 5  # of each side: what a trade through several levels usually reaches
+
+
+class _State(NamedTuple):
+    """A book but for its levels: replaced whole, in one assignment."""
+
+    bid: tuple[str, str] | None
+    ask: tuple[str, str] | None
+    timestamp_ms: int
+    hash: str | None
+    stale_reason: str | None
+    integrity: str
+
+
+_EMPTY = _State(None, None, 0, None, NO_SNAPSHOT, "unverified")
+
+
+@define(eq=False)
+class BookCore:
+    """One asset's book in one run. Written by one shard's thread, read from any thread.
+
+    The exchange tells one step of its engine in one or several messages, and the hash and the best
+    prices in each describe the book after the last of them. In the middle of a step a right book
+    differs from both, and may be crossed. So there are two states: `latest`, after the newest
+    message, and `published`, which users see. The writer applies messages to the levels at once,
+    and keeps the former size of what they change until it publishes; a reader who comes in between
+    is shown the levels with their former sizes.
+    """
+
+    asset_id: str
+    published: _State = _EMPTY
+    """What users see. Read without a lock."""
+    latest: _State = _EMPTY
+    """After the newest message. Used by the writer, and under the lock."""
+    told: _State = _EMPTY
+    """What was published when `on_book_update` was last asked for. Used by the writer alone."""
+    market: str = ""
+    tick_size: Decimal | None = None
+    last_trade_price: Decimal | None = None
+    received_at: float | None = None
+    """Monotonic seconds at which something for this book last arrived."""
+    lock: threading.Lock = field(factory=threading.Lock)
+    """Guards the sides and `latest` while they change; held for one message, never while anything
+    else is called. The fields above are each one value, replaced whole."""
+    proof: HashProof = field(factory=HashProof)
+    """Used by the writer alone."""
+    agrees: bool = True
+    """Whether the best prices are those that came with the newest change: if not, its step has
+    not ended yet, or something is wrong."""
+    top_differs: bool = False
+    """Whether the best prices after the last whole step were not those that the server told."""
+    told_best: tuple[str | None, str | None] = (None, None)
+    """The best bid and ask that came with the newest change, if they did not agree."""
+    changed_at: float = float("-inf")
+    """Monotonic seconds at which its newest change arrived."""
+    step_since: float = float("-inf")
+    """Monotonic seconds since which the end of its step is awaited."""
+    is_unproved: bool = False
+    """Whether its hash did not fit in the middle of a step: it is checked again at the end."""
+    checked_at: float = float("-inf")
+    """Monotonic seconds of the last check of a hash."""
+    pardons: int = 0
+    """Mismatches since its subscription was answered that evidence found to be none."""
+    _verdict: str = "unverified"
+    _bids: BookSide = field(factory=BookSide)
+    _asks: BookSide = field(factory=BookSide)
+    _snapshot_ms: int = 0
+    is_awaited: bool = False
+    """Whether changes are held for a snapshot."""
+    _questioned: bool = False
+    heard_tick: bool = False
+    """Whether a tick change came since evidence was asked for: the evidence may be older."""
+    _heard_print: bool = False
+    _final_reason: str | None = None
+    _held: list[tuple[int, Change]] = field(factory=list)
+
+    @property
+    def _sides(self) -> BookSides:
+        return BookSides(self._bids, self._asks)
+
+    @property
+    def valid(self) -> bool:
+        return self.published.stale_reason is None
+
+    @property
+    def integrity(self) -> str:
+        return self.published.integrity
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether it is served, but not as the server has it."""
+        return self.valid and self.integrity == "mismatch"
+
+    @property
+    def mark(self) -> tuple[int, str | None]:
+        """The time of its newest change, in ms, and the hash that came with it."""
+        return self.latest[2:4]
+
+    @property
+    def mismatch_reason(self) -> str:
+        """What a Gap is to say of the present mismatch."""
+        return "top_mismatch" if self.top_differs else "hash_mismatch"
+
+    def await_snapshot(self) -> None:
+        """A subscription was sent: until its snapshot comes, changes are held."""
+        self.release()
+        self.is_awaited = True
+
+    def question(self) -> None:
+        """Evidence was asked for: until it comes, changes are held too."""
+        self.await_snapshot()
+        self._questioned = True
+
+    def sides_of(self, snapshot: Snapshot) -> BookSides:
+        """A snapshot's levels: its own where they are the same, as in most refreshes."""
+        if self._bids.shows(snapshot.bids) and self._asks.shows(snapshot.asks[::-1]):
+            return self._sides
+        return BookSides.of(snapshot)
+
+    def replace(
+        self, snapshot: Snapshot, sides: BookSides | None = None, verdict: str = "unverified"
+    ) -> list[tuple[int, Change]]:
+        """Take a whole book, and show it; return the held changes that it does not contain yet.
+
+        A refresh may overtake the answer to a subscription; what is held then stays held, since the
+        answer may be the older one.
+
+        Args:
+            sides: The snapshot's, if they are read already: its own, or this book's, which goes on
+                changing them. Nothing else may keep them.
+            verdict: How the check of the snapshot's own hash ended.
+        """
+        sides = sides or BookSides.of(snapshot)
+        newer = self._newer_held(snapshot)
+        with self.lock:
+            self.market = snapshot.market
+            self._bids, self._asks = sides
+            self._snapshot_ms = snapshot.timestamp_ms
+            self.take_values(snapshot)
+            if snapshot.is_answer:
+                self.release()
+                self.pardons = 0
+            self.agrees, self.top_differs, self.is_unproved = True, False, False
+            self._verdict = verdict
+            bid, ask = self._bids.best(-1), self._asks.best(0)
+            mark = snapshot.timestamp_ms, snapshot.hash
+            self.latest = _State(bid, ask, *mark, self._final_reason, self._integrity())
+            self.published = self.latest
+        return newer
+
+    def take_values(self, snapshot: Snapshot) -> None:
+        """What an answer tells beside the levels, but for what was heard since it was asked for."""
+        if snapshot.tick_size and not self.heard_tick:
+            self.tick_size = Decimal(snapshot.tick_size)
+        if snapshot.last_trade_price and not self._heard_print:
+            self.last_trade_price = Decimal(snapshot.last_trade_price)
+
+    def _newer_held(self, snapshot: Snapshot) -> list[tuple[int, Change]]:
+        """The held changes that the snapshot does not contain."""
+        held = self._held
+        marks = [i for i, (_, c) in enumerate(held) if c.hash and c.hash == snapshot.hash]
+        if marks:
+            return held[marks[-1] + 1 :]
+        return [item for item in held if item[0] >= snapshot.timestamp_ms]
+
+    def release(self) -> None:
+        """No snapshot is awaited any more."""
+        self.is_awaited = self._questioned = self.heard_tick = self._heard_print = False
+        self._held.clear()
+
+    def hear_tick(self, tick_size: Decimal) -> None:
+        self.tick_size = tick_size
+        self.heard_tick = self._questioned
+
+    def hear_print(self, price: Decimal) -> None:
+        self.last_trade_price = price
+        self._heard_print = self._questioned
+
+    def contradicts(self, snapshot: Snapshot, sides: BookSides) -> bool:
+        """Whether a refresh proves the live book wrong: no change lies between, levels differ."""
+        return (
+            self.valid
+            and not snapshot.is_answer
+            and snapshot.timestamp_ms >= self.latest.timestamp_ms
+            and not self._sides.equals(sides)
+        )
+
+    def is_at(self, snapshot: Snapshot) -> bool:
+        """Whether the newest change is the snapshot's."""
+        return self.mark == (snapshot.timestamp_ms, snapshot.hash)
+
+    def repeats(self, snapshot: Snapshot, sides: BookSides) -> bool:
+        """Whether it is the book as it stands, to the letter."""
+        return (
+            self.is_at(snapshot)
+            and self._bids.repeats(sides.bids)
+            and self._asks.repeats(sides.asks)
+        )
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the snapshot that answers a subscription is still to come."""
+        return self.is_awaited and not self._questioned
+
+    @property
+    def is_questioned(self) -> bool:
+        """Whether evidence was asked for and has not come."""
+        return self._questioned
+
+    def compare(self, snapshot: Snapshot) -> str:
+        """What a snapshot of another connection says: "equal", "different" or, if one of both
+        knows changes that the other does not, "unclear". The held changes bridge the two.
+        """
+        sides, timestamp_ms = self._expected(snapshot)
+        if timestamp_ms != self.latest.timestamp_ms:
+            return "unclear"
+        return "equal" if self._sides.equals(sides) else "different"
+
+    def differs_from(self, snapshot: Snapshot) -> bool:
+        """Whether its levels, with the held changes, are others than ours, whoever is ahead."""
+        return not self._sides.equals(self._expected(snapshot)[0])
+
+    def _expected(self, snapshot: Snapshot) -> tuple[BookSides, int]:
+        sides, newer = BookSides.of(snapshot), self._newer_held(snapshot)
+        for _, change in newer:
+            sides.set(change)
+        return sides, newer[-1][0] if newer else snapshot.timestamp_ms
+
+    def claim(self) -> Claim | None:
+        """The book as it stands with the hash of its newest change; None if that is no hash."""
+        timestamp_ms, hash = self.mark
+        if hash is None or not looks_real(hash):
+            return None
+        head = book_head(self.market, self.asset_id)
+        return self._sides.claim(head, timestamp_ms, hash, keep=True)
+
+    def near_prices(self) -> Iterator[str]:
+        """The best prices of both sides, which a trade reaches first."""
+        for side, best in zip(
+            self._sides, (slice(-NEAR_LEVELS, None), slice(NEAR_LEVELS)), strict=True
+        ):
+            for price in side.prices[best]:
+                yield side.level(price)[0]
+
+    def judge(self, verdict: str) -> bool:
+        """Take how the last check of a hash ended; whether the integrity is another now."""
+        before = self.published.integrity
+        with self.lock:
+            self._verdict = verdict
+            self._show_integrity()
+        return before != self.published.integrity
+
+    def end_step(self) -> bool:
+        """Publish the newest step as a whole one; whether its best prices began to differ."""
+        begins = not (self.agrees or self.top_differs)
+        with self.lock:
+            self.top_differs = not self.agrees
+            self.published = self.latest
+            self._show_integrity()
+        return begins
+
+    def accept(self) -> None:
+        """The hash of the newest step fits, which proves it: it has ended, and nothing differs."""
+        self.agrees, self.top_differs, self.is_unproved = True, False, False
+        self.published = self.latest
+
+    def _show_integrity(self) -> None:
+        integrity, latest, published = self._integrity(), self.latest, self.published
+        if latest.integrity != integrity:
+            self.latest = latest._replace(integrity=integrity)
+        if published is latest:
+            self.published = self.latest
+        elif published.integrity != integrity:
+            self.published = published._replace(integrity=integrity)
+
+    def _integrity(self) -> str:
+        return "mismatch" if self.top_differs else self._verdict
+
+    def continues(self, timestamp_ms: int, hash: str | None) -> bool:
+        """Whether a change belongs to the newest step."""
+        return self.latest[2:4] == (timestamp_ms, hash)
+
+    def hold(self, timestamp_ms: int, changes: Iterable[Change]) -> int:
+        """Keep changes for the snapshot that is awaited; returns how many had to be given up.
+
+        None of a live book's: a refresh overtook the answer, which after so many will not come.
+        """
+        self._held.extend((timestamp_ms, change) for change in changes)
+        surplus = max(0, len(self._held) - HELD_LIMIT)
+        if surplus and self.valid:
+            self.release()
+            return 0
+        del self._held[:surplus]
+        return surplus
+
+    def apply(self, timestamp_ms: int, changes: Sequence[Change], verify: str) -> bool:
+        """Set the levels that changed; False when the snapshot contains them already.
+
+        The step before, if these belong to another one, is published: it has ended. What they
+        change is published by whoever knows that nothing else of their step has come with them.
+
+        Args:
+            timestamp_ms: The server's.
+            changes: Of this asset, at least one.
+            verify: As of Books: what is checked, and so what is kept for checks.
+        """
+        if timestamp_ms < self._snapshot_ms:
+            return False
+        bids, asks = self._bids, self._asks
+        touched = self.proof.touched if verify == "hash" else None
+        self.lock.acquire()  # `with` would cost twice that
+        try:
+            bid, ask, latest_ms, latest_hash, stale_reason, integrity = latest = self.latest
+            hash = changes[-1].hash
+            if latest_hash != hash or latest_ms != timestamp_ms:
+                self.published = latest
+            if self.published is latest:
+                bids.former = asks.former = None
+            for change in changes:
+                if touched is not None:
+                    touched.append(change.price)
+                # Most changes lie behind the best price, and leave it as it is.
+                if change.side == "BUY":
+                    price = bids.set(change.price, change.size)
+                    if bid is None or price >= price_of(bid[0]):
+                        bid = bids.best(-1)
+                else:
+                    price = asks.set(change.price, change.size)
+                    if ask is None or price <= price_of(ask[0]):
+                        ask = asks.best(0)
+            best_bid, best_ask = change.best_bid, change.best_ask
+            if verify != "off":
+                # Mostly the texts are equal: two calls saved.
+                is_bid_right = bid and bid[0] == best_bid
+                is_ask_right = ask and ask[0] == best_ask
+                if (is_bid_right or _same_price(bid, best_bid, "0")) and (
+                    is_ask_right or _same_price(ask, best_ask, "1")
+                ):
+                    self.agrees = True
+                else:
+                    self.agrees, self.told_best = False, (best_bid, best_ask)
+            state = bid, ask, timestamp_ms, hash, stale_reason, integrity
+            self.latest = tuple.__new__(_State, state)  # its own call would cost twice that
+        finally:
+            self.lock.release()
+        return True
+
+    def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:
+        """Stop being served as live; False when it was not. The levels stay, to be looked at."""
+        with self.lock:
+            was_live = self.valid
+            if for_good:
+                self._final_reason = reason
+            elif self.published.stale_reason == NO_SNAPSHOT:
+                return False  # it never was live: that is what it lacks
+            reason = self._final_reason or reason
+            latest, published = self.latest, self.published
+            self.latest = latest._replace(stale_reason=reason)
+            is_published = published is latest
+            self.published = (
+                self.latest if is_published else published._replace(stale_reason=reason)
+            )
+        return was_live
+
+    def levels(self, depth: int | None) -> Book:
+        """A consistent copy of both sides as they are published, best first."""
+        with self.lock:
+            bid_side, ask_side = self._bids, self._asks
+            shown, market = self.published, self.market
+            if shown is not self.latest:  # published meanwhile, it would be as right
+                bid_side, ask_side = bid_side.as_published(), ask_side.as_published()
+            bids = [bid_side.level(p) for p in reversed(bid_side.prices[-(depth or 0) :])]
+            asks = [ask_side.level(p) for p in ask_side.prices[:depth]]
+            tick_size, last_trade_price = self.tick_size, self.last_trade_price
+        return Book(
+            market=market,
+            asset_id=self.asset_id,
+            timestamp_ms=shown.timestamp_ms,
+            hash=shown.hash,
+            bids=tuple(level_of(text) for text in bids),
+            asks=tuple(level_of(text) for text in asks),
+            tick_size=tick_size,
+            last_trade_price=last_trade_price,
+        )
+
+
+def _same_price(ours: tuple[str, str] | None, theirs: str | None, empty: str) -> bool:
+    """Whether the best price is the server's, which writes `empty` or nothing for an empty side."""
+    if not theirs:
+        return True
+    price = ours[0] if ours else empty
+    return price == theirs or price_of(price) == price_of(theirs)

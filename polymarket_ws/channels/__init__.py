@@ -1,0 +1,4 @@
+"""What each channel is asked, and what its events change.
+
+No clock, no thread, no socket.
+"""

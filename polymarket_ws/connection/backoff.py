@@ -1,0 +1,104 @@
+"""Retry or give up, and after how many seconds."""
+
+from __future__ import annotations
+
+from attrs import define, frozen
+
+from polymarket_ws.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionLost,
+    HandshakeRejected,
+    PolymarketWsError,
+)
+from polymarket_ws.options import Options
+
+MAX_RETRY_AFTER = 300.0  # seconds: a server that asks for more is asked again after this
+REFUSALS = 3  # closes right after the credentials: one may be a restart, three are an answer
+
+
+@frozen
+class Verdict:
+    """What follows a failure: `delay` seconds and another attempt; or the run's end, by `fatal`."""
+
+    delay: float | None
+    fatal: PolymarketWsError | None
+
+
+@frozen(kw_only=True)
+class Ending:
+    """How an open connection ended."""
+
+    useful: bool = False
+    """Something but a close came."""
+    lasting: bool = False
+    """And it had been open for a while: what ended it is no sequel of what ended the one before."""
+    refused: bool = False
+    """The server ended it right after the credentials were sent."""
+
+
+@define(eq=False)
+class Backoff:
+    """One connection's memory of its failures."""
+
+    options: Options
+    _losses: int = 0  # in a row, attempts and short-lived connections: the exponent of the delay
+    _fruitless: int = 0  # in a row, since something was received: what max_attempts bounds
+    _refusals: int = 0
+    _was_open: bool = False
+    _was_useful: bool = False
+
+    def succeed(self) -> None:
+        """The connection was opened. Failures stay known: some servers accept and close."""
+        self._was_open = True
+
+    def fail(self, error: PolymarketWsError, random: float, ending: Ending | None) -> Verdict:
+        """Judge a failed attempt or a lost connection.
+
+        Args:
+            error: What happened.
+            random: From 0 to 1.
+            ending: How the open connection ended; None for an attempt that failed.
+        """
+        self._count(ending)
+        fatal = self._fatal(error)
+        if fatal is not None:
+            return Verdict(None, fatal)
+        retry_after = error.retry_after if isinstance(error, ConnectionLost) else None
+        return Verdict(delay(self._losses - 1, self.options, retry_after, random), None)
+
+    def _count(self, ending: Ending | None) -> None:
+        is_useful = ending is not None and ending.useful
+        self._was_useful = self._was_useful or is_useful
+        self._losses = 1 if ending is not None and ending.lasting else self._losses + 1
+        self._fruitless = 0 if is_useful else self._fruitless + 1
+        if ending is not None:  # an attempt that failed in between says nothing of the credentials
+            is_refusal = ending.refused and not self._was_useful
+            self._refusals = self._refusals + 1 if is_refusal else 0
+
+    def _fatal(self, error: PolymarketWsError) -> PolymarketWsError | None:
+        if isinstance(error, (AuthenticationError, ConfigurationError)):
+            return error
+        if self._refusals >= REFUSALS:
+            return AuthenticationError(
+                f"the server closed the user channel {REFUSALS} times right after the credentials: "
+                "they are probably wrong (derive the API key with Polymarket's client; "
+                "keys made in the web page are refused)"
+            )
+        if isinstance(error, HandshakeRejected) and error.status == 404 and not self._was_open:
+            return ConfigurationError(
+                "the server answered HTTP 404: the URL's path has to end in /ws/market or /ws/user"
+            )
+        limit = self.options.max_attempts
+        return error if limit is not None and self._fruitless >= limit else None
+
+
+def delay(failures: int, options: Options, retry_after: float | None, random: float) -> float:
+    """Seconds to wait after `failures` earlier failures in a row: full jitter.
+
+    `random * min(cap, base * 2**failures)`, never less than what the server asked for. Full jitter
+    spreads the clients that one outage cut off
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    """
+    bound = min(options.backoff_cap, options.backoff_base * 2.0 ** min(failures, 64))
+    return max(random * bound, min(retry_after or 0.0, MAX_RETRY_AFTER))

@@ -1,0 +1,372 @@
+"""One connection's conversation, sans-I/O: bytes and time in; events, frames and a deadline out."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
+
+from attrs import define, field
+
+from polymarket_ws.books.book import BookCore
+from polymarket_ws.channels.channel import Channel, Wanted
+from polymarket_ws.channels.merge import Handover
+from polymarket_ws.delivery.event_queue import Item
+from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
+from polymarket_ws.events import Book, Frame, Gap
+from polymarket_ws.milestones import is_milestone
+from polymarket_ws.net.frames import Close, FrameParser, Ping, Pong, Violation
+from polymarket_ws.options import Options
+from polymarket_ws.wire.decode import NOTICES, PING, PONG, Decoded, decode, redact
+from polymarket_ws.wire.updates import Snapshot
+
+from .backoff import Ending
+from .gaps import Incidents
+
+logger = logging.getLogger(__name__)
+
+NORMAL_CLOSURE = 1000
+AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (PROTOCOL 2.1)
+LASTING_SECONDS = 0.5  # a server that accepts, answers and closes at once is asked ever less often
+REDRIVES = 3  # a lost first book is mostly brought by asking again (nautilus_trader#4901)
+_SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
+RENEWAL_SECONDS = (
+    10.0  # between two fresh snapshots asked for one asset: a storm of flaws stays small
+)
+_SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
+_REASON_CHARS = 100
+
+_DATA_BEGINS = frozenset("{[")
+
+Outgoing = str | Pong | Close
+
+
+@define(eq=False)
+class Tally:
+    """What one named connection received, over all its sessions. Written by its shard's thread."""
+
+    messages: int = 0
+    received_bytes: int = 0
+    decode_errors: int = 0
+    notices: int = 0
+    events: Counter[str] = field(factory=Counter)
+    last_data_at: float | None = None
+    last_round_trip: float | None = None
+
+
+@define(eq=False)
+class Session:
+    """The state of one open WebSocket, from its handshake to its end. Never used again after it.
+
+    Whoever owns it feeds `receive` and `tick`, sends what it finds in `outbox`, calls again at
+    `deadline`, and closes the connection once `ended` says why.
+    """
+
+    name: str
+    """The connection's, for the logs."""
+    channel: Channel
+    options: Options
+    tally: Tally
+    hears: Callable[[], Container[str]]
+    """The event types that somebody listens for, "frame" for raw ones."""
+    incidents: Incidents = field(factory=Incidents)
+    """The gaps that are open: the connection's, since they outlive a session."""
+    outbox: list[Outgoing] = field(factory=list, repr=False)
+    ended: ConnectionLost | ProtocolError | None = None
+    """Why the connection has to be closed."""
+    messages: int = 0
+    """Text messages received in this session."""
+    useful: bool = False
+    """Something but a close came: data or a PONG."""
+    _wanted: Wanted = field(factory=Wanted)
+    _opened_at: float = 0.0
+    _next_ping_at: float = float("inf")
+    _unanswered_ping_at: float | None = None
+    _renewed_at: dict[str, float] = field(factory=dict)
+    _renewals: dict[str, float] = field(factory=dict)
+    _unanswered: dict[str, tuple[float, int]] = field(factory=dict)
+    """Subscribed assets without a book so far: when to ask again, and how often that was done."""
+    _parser: FrameParser = field(init=False)
+    _debug: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._parser = FrameParser(self.options.max_message_bytes)
+        self._debug = logger.isEnabledFor(logging.DEBUG)
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` is due, whatever comes before."""
+        due = min(self.channel.deadline, min(self._renewals.values(), default=float("inf")))
+        due = min(due, min((at for at, _ in self._unanswered.values()), default=float("inf")))
+        if self._unanswered_ping_at is not None:
+            due = min(due, self._unanswered_ping_at + self.options.pong_timeout)
+        return min(self._next_ping_at, due)
+
+    def open(self, wanted: Wanted, now: float) -> None:
+        """The handshake is done: subscribe. The server closes with 1008 when PING comes first."""
+        self._wanted = wanted
+        self._opened_at = now
+        self._next_ping_at = now + self.options.heartbeat_interval
+        self.outbox.append(self.channel.opening_text(wanted))
+        self._await_answers(wanted.cores, now)
+
+    def want(self, wanted: Wanted, now: float) -> None:
+        """Change the subscription of the open connection."""
+        self.outbox.extend(self.channel.change_texts(self._wanted, wanted))
+        former, self._wanted = self._wanted.cores, wanted
+        for asset_id in self._unanswered.keys() - wanted.cores.keys():
+            del self._unanswered[asset_id]
+        self._await_answers([a for a, c in wanted.cores.items() if former.get(a) is not c], now)
+
+    def _await_answers(self, asset_ids: Iterable[str], now: float) -> None:
+        due_at = now + self.options.first_event_timeout
+        self._unanswered.update(dict.fromkeys(asset_ids, (due_at, 0)))
+
+    def close(self, code: int = NORMAL_CLOSURE) -> None:
+        """Say goodbye; the owner does not wait for an answer."""
+        self.outbox.append(Close(code, ""))
+
+    def receive(self, data: bytes, now: float, received_at_ns: int) -> list[Item]:
+        """Take bytes as they came; return the events and changed books, in order."""
+        self.tally.received_bytes += len(data)
+        items: list[Item] = []
+        heard = self.hears()
+        for message in self._parser.receive(data):
+            if isinstance(message, str):
+                self.messages += 1
+                self.tally.messages += 1
+                if self._debug:
+                    logger.debug("%s: < %s", self.name, redact(message))
+                if message[:1] in _DATA_BEGINS or not self._take_no_data(message, now):
+                    self._receive_data(message, now, received_at_ns, heard, items)
+            elif isinstance(message, Ping):
+                self.outbox.append(Pong(message.payload))
+            elif isinstance(message, Close):
+                self._receive_close(message)
+            elif isinstance(message, Violation):
+                self.close(message.code)
+                self.ended = ProtocolError(message.code, message.detail)
+            elif isinstance(message, bytes):
+                self.messages += 1
+                self.tally.messages += 1
+                self._take_flaw(DecodeError("$", "a binary message"), now, items)
+        shown: list[Item] = [*self.channel.publish(now)]
+        shown += items
+        return shown
+
+    def tick(self, now: float) -> list[Item]:
+        """Do what time asks for: send PING, ask for snapshots, or give up when no PONG came."""
+        if self._renewals:
+            self._renew(now)
+        items: list[Item] = [*self.channel.tick(now)]
+        if self._unanswered:
+            items.extend(self._ask_again(now))
+        pinged_at = self._unanswered_ping_at
+        if pinged_at is not None and now - pinged_at >= self.options.pong_timeout:
+            self.ended = ConnectionLost(
+                "pong_timeout", f"no PONG within {self.options.pong_timeout:g} s of a PING"
+            )
+        elif now >= self._next_ping_at:
+            self.outbox.append(PING)
+            self._next_ping_at = now + self.options.heartbeat_interval
+            if pinged_at is None:
+                self._unanswered_ping_at = now
+        return items
+
+    def adopt(self, fresh: list[Decoded], reason: str, now: float) -> list[Item]:
+        """Replace books that were proved wrong: the Gap, the new books, the end of the Gap."""
+        assets = [d.event.asset_id for d in fresh if isinstance(d.event, Book)]
+        stale = self.channel.doubt(assets, reason)
+        if not stale:
+            return []
+        items: list[Item] = [self._tell_gap(reason, stale, now)]
+        for decoded in fresh:
+            self._take(decoded, now, items)
+        return items
+
+    def renew(self, asset_ids: list[str], reason: str, now: float) -> list[Item]:
+        """Ask for new snapshots of books that are not to be trusted: stale, and the Gap."""
+        stale = self.channel.doubt(asset_ids, reason)
+        if not stale:
+            return []
+        renewed = [core.asset_id for core in stale]
+        self.outbox.extend(self.channel.renewal_texts(renewed))
+        self._await_answers(renewed, now)
+        return [*stale, self._tell_gap(reason, stale, now)]
+
+    def lead(self, channel: Channel, incidents: Incidents) -> None:
+        """Deliver from now on, or, with a channel that does not lead, keep."""
+        self.channel, self.incidents = channel, incidents
+
+    def take_over(self, handover: Handover, now: float) -> list[Item]:
+        """Deliver what the former leader did not, and ask for what is not live after that.
+
+        The Gap comes first: what was missed for good was before all that this connection received.
+        What this connection will answer anyway is not asked for again.
+        """
+        cores = self._wanted.cores
+        dark = {asset_id for asset_id, core in cores.items() if not core.valid}
+        coming = dark & self._unanswered.keys()
+        self.channel.await_answers(coming)
+        stale = self.channel.doubt(handover.doubtful, "disconnect")
+        items: list[Item] = [*stale, self._tell_gap("disconnect", stale, now)] if stale else []
+        for message in handover.missed:
+            if isinstance(message, DecodeError):
+                self._take_flaw(message, now, items)
+            else:
+                self._take(message, now, items)
+        items += self.channel.publish(now)
+        dark.update(core.asset_id for core in stale)
+        again = sorted(asset_id for asset_id in dark - coming if not cores[asset_id].valid)
+        if again:
+            self.outbox.extend(self.channel.renewal_texts(again))
+            self._await_answers(again, now)
+        return items
+
+    def ending(self, error: ConnectionLost | ProtocolError, now: float) -> Ending:
+        """How it ended. Bad credentials are answered soon, before anything came, with no reason."""
+        seconds = now - self._opened_at
+        is_hint = isinstance(error, ConnectionLost) and (
+            error.reason in ("eof", "reset")
+            or (error.reason == "closed" and error.code not in _SERVER_BUSY)
+        )
+        return Ending(
+            useful=self.useful,
+            lasting=self.useful and seconds >= LASTING_SECONDS,
+            refused=self.channel.authenticates
+            and is_hint
+            and not self.useful
+            and seconds < AUTHENTICATION_SECONDS,
+        )
+
+    def _take_no_data(self, text: str, now: float) -> bool:
+        """Take a PONG or a notice; False for any other text."""
+        if text == PONG:
+            self._receive_pong(now)
+        elif text.strip() in NOTICES:
+            self._receive_notice(text.strip())
+        else:
+            return False
+        return True
+
+    def _receive_pong(self, now: float) -> None:
+        self.useful = True
+        if self._unanswered_ping_at is not None:
+            self.tally.last_round_trip = now - self._unanswered_ping_at
+        self._unanswered_ping_at = None
+
+    def _receive_notice(self, text: str) -> None:
+        self.tally.notices += 1
+        level = logging.WARNING if text == "INVALID OPERATION" else logging.DEBUG
+        logger.log(level, "%s: the server says %r", self.name, text)
+
+    def _receive_data(
+        self, text: str, now: float, received_at_ns: int, heard: Container[str], items: list[Item]
+    ) -> None:
+        self.useful = True
+        self.tally.last_data_at = now
+        if Frame.event_type in heard:
+            frame = Frame(channel=self.channel.name, text=text, received_at_ns=received_at_ns)
+            items.append(frame)
+        needed = None if self.channel.needs_events else heard
+        for decoded in decode(text, self.channel.name, received_at_ns, needed):
+            if isinstance(decoded, DecodeError):
+                self._take_flaw(decoded, now, items)
+            else:
+                self._take(decoded, now, items)
+
+    def _take(self, decoded: Decoded, now: float, items: list[Item]) -> None:
+        event, update = decoded
+        if update.__class__ is Snapshot:
+            self._unanswered.pop(update.asset_id, None)
+        taken = self.channel.take(decoded, now)
+        if taken is None:
+            return
+        self.tally.events[decoded.event_type if event is None else event.event_type] += 1
+        is_news, changed, revived, broken = taken
+        for core, reason in broken:
+            items.append(self._tell_gap(reason, [core], now))
+        items += changed
+        if is_news and event is not None:
+            items.append(event)
+        for core, _ in broken:
+            items += self.incidents.heal([core.asset_id], now)
+        if revived:
+            items += self.incidents.heal(revived, now)
+
+    def _take_flaw(self, error: DecodeError, now: float, items: list[Item]) -> None:
+        stale = self.channel.take_flaw(error, now)
+        if stale is None:
+            return
+        self.tally.decode_errors += 1
+        if is_milestone(self.tally.decode_errors):
+            logger.warning(
+                "%s: not understood (%d so far): %s", self.name, self.tally.decode_errors, error
+            )
+        for core in stale:
+            logger.warning("%s: the book of %s is stale: %s", self.name, core.asset_id, error)
+        items.extend(stale)
+        items.append(error)
+        if stale:
+            items.append(self._tell_gap("decode_error", stale, now))
+            for core in stale:
+                earliest = self._renewed_at.get(core.asset_id, now - RENEWAL_SECONDS)
+                self._renewals[core.asset_id] = earliest + RENEWAL_SECONDS
+
+    def _tell_gap(self, reason: str, cores: list[BookCore], now: float) -> Gap:
+        return self._open_gap(reason, [core.asset_id for core in cores], now)
+
+    def _open_gap(self, reason: str, asset_ids: list[str], now: float, detail: str = "") -> Gap:
+        gap = Gap(
+            channel=self.channel.name,
+            connection=self.name,
+            reason=reason,
+            asset_ids=tuple(asset_ids),
+            detail=detail,
+        )
+        logger.warning("%s: gap (%s) in %d books", self.name, reason, len(asset_ids))
+        return self.incidents.open(gap, now)
+
+    def _ask_again(self, now: float) -> list[Item]:
+        """Ask again for first books that have not come, all in one go; give up after some times."""
+        due = sorted(a for a, (at, _) in self._unanswered.items() if at <= now)
+        again = [a for a in due if self._unanswered[a][1] < REDRIVES]
+        given_up = [a for a in due if a not in again]
+        for asset_id in again:
+            times = self._unanswered[asset_id][1] + 1
+            self._unanswered[asset_id] = (now + self.options.first_event_timeout, times)
+        if again:
+            logger.info("%s: no book yet for %d assets: asking again", self.name, len(again))
+            self.outbox.extend(self.channel.renewal_texts(again))
+        for asset_id in given_up:
+            del self._unanswered[asset_id]
+        untold = [a for a in given_up if not self.incidents.waits_for(a, "no_data")]
+        if not untold or not self.channel.leads:
+            return []
+        # A gap of more assets must not wait for what will not come: it ends for the others.
+        return [*self.incidents.forget(untold, now), self._tell_no_data(untold, now)]
+
+    def _tell_no_data(self, asset_ids: list[str], now: float) -> Gap:
+        short = any(len(a) < _SHORTEST_SURE_TOKEN_ID for a in asset_ids)
+        detail = f"no book came, though asked for {1 + REDRIVES} times: closed market or wrong id?"
+        if short:
+            detail += " (token ids have about 77 digits)"
+        logger.warning("%s: %s: %s", self.name, ", ".join(asset_ids[:5]), detail)
+        return self._open_gap("no_data", asset_ids, now, detail)
+
+    def _renew(self, now: float) -> None:
+        """Ask for the snapshots that are due; a book that has healed by itself is left alone."""
+        due = sorted(asset_id for asset_id, at in self._renewals.items() if at <= now)
+        for asset_id in due:
+            del self._renewals[asset_id]
+        stale = [a for a in due if a in self._wanted.cores and not self._wanted.cores[a].valid]
+        if stale:
+            self._renewed_at.update(dict.fromkeys(stale, now))
+            self.outbox.extend(self.channel.renewal_texts(stale))
+            self._await_answers(stale, now)
+
+    def _receive_close(self, close: Close) -> None:
+        self.close(close.code or NORMAL_CLOSURE)
+        reason = f" {redact(close.reason[:_REASON_CHARS])!r}" if close.reason else ""
+        detail = f"code {close.code}{reason}" if close.code else "without a code"
+        self.ended = ConnectionLost("closed", detail, code=close.code)

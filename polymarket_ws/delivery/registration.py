@@ -1,0 +1,150 @@
+"""The on_... members of a Subscriber: one signature, with the type of what a callback receives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar, overload
+
+from polymarket_ws.subscriptions import AssetIds, check_filter_assets, check_filter_markets
+
+from .callbacks import Registration
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Registry(Protocol):
+    """Who has on_... members: a Subscriber."""
+
+    def _register(self, registration: Registration) -> None: ...
+
+
+class Registrar(Generic[T]):
+    """Registers callbacks for one kind of event: `sub.on_x`. Any thread, any time.
+
+        sub.on_book(store)                        # a function
+        @sub.on_book                              # a decorator
+        @sub.on_book(asset_id=YES)                # with a filter, one id or several
+        sub.on_book(partial(f, 1), market=M)      # both
+
+    A callback takes one positional argument and runs on the subscriber's callback thread, one at a
+    time. Several may be registered; they are called in that order. In a notebook or script, a
+    function of the same name with the same filter replaces the former one.
+
+    Raises:
+        ConfigurationError: an async or generator function, one that cannot be called with one
+            argument, or wrong ids.
+    """
+
+    def __init__(self, registry: Registry, name: str) -> None:
+        self._registry = registry
+        self._name = name
+
+    @overload
+    def __call__(
+        self,
+        callback: Callable[[T], R],
+        /,
+        *,
+        asset_id: str | int | AssetIds | None = None,
+        market: str | Iterable[str] | None = None,
+    ) -> Callable[[T], R]: ...
+
+    @overload
+    def __call__(
+        self,
+        callback: None = None,
+        /,
+        *,
+        asset_id: str | int | AssetIds | None = None,
+        market: str | Iterable[str] | None = None,
+    ) -> Callable[[Callable[[T], R]], Callable[[T], R]]: ...
+
+    def __call__(
+        self,
+        callback: Callable[[T], R] | None = None,
+        /,
+        *,
+        asset_id: str | int | AssetIds | None = None,
+        market: str | Iterable[str] | None = None,
+    ) -> Callable[[T], R] | Callable[[Callable[[T], R]], Callable[[T], R]]:
+        return self._registered(callback, asset_id, market, top_only=False)
+
+    def __repr__(self) -> str:
+        return f"<on_{self._name} of {self._registry!r}>"
+
+    def _registered(
+        self,
+        callback: Callable[[T], R] | None,
+        asset_id: str | int | AssetIds | None,
+        market: str | Iterable[str] | None,
+        top_only: bool,
+    ) -> Callable[[T], R] | Callable[[Callable[[T], R]], Callable[[T], R]]:
+        asset_ids, markets = check_filter_assets(asset_id), check_filter_markets(market)
+
+        def register(callback: Callable[[T], R]) -> Callable[[T], R]:
+            registration = Registration(self._name, callback, asset_ids, markets, top_only)
+            self._registry._register(registration)
+            return callback
+
+        return register if callback is None else register(callback)
+
+
+class BookUpdateRegistrar(Registrar[T]):
+    """Registers callbacks for book updates: `sub.on_book_update`, with `top_only` besides.
+
+    With `top_only=True` a callback is called only when the best prices or sizes or the validity
+    differ from those of its last call for that book.
+    """
+
+    @overload
+    def __call__(
+        self,
+        callback: Callable[[T], R],
+        /,
+        *,
+        asset_id: str | int | AssetIds | None = None,
+        market: str | Iterable[str] | None = None,
+        top_only: bool = False,
+    ) -> Callable[[T], R]: ...
+
+    @overload
+    def __call__(
+        self,
+        callback: None = None,
+        /,
+        *,
+        asset_id: str | int | AssetIds | None = None,
+        market: str | Iterable[str] | None = None,
+        top_only: bool = False,
+    ) -> Callable[[Callable[[T], R]], Callable[[T], R]]: ...
+
+    def __call__(
+        self,
+        callback: Callable[[T], R] | None = None,
+        /,
+        *,
+        asset_id: str | int | AssetIds | None = None,
+        market: str | Iterable[str] | None = None,
+        top_only: bool = False,
+    ) -> Callable[[T], R] | Callable[[Callable[[T], R]], Callable[[T], R]]:
+        return self._registered(callback, asset_id, market, top_only)
+
+
+class On(Generic[T]):
+    """Declares an on_... member: a Registrar for the instance it is read from."""
+
+    def __init__(self, kind: type[Registrar[T]] = Registrar) -> None:
+        self._kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name.removeprefix("on_")
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> On[T]: ...
+
+    @overload
+    def __get__(self, instance: Registry, owner: type) -> Registrar[T]: ...
+
+    def __get__(self, instance: Registry | None, owner: type) -> On[T] | Registrar[T]:
+        return self if instance is None else self._kind(instance, self._name)

@@ -1,0 +1,357 @@
+"""One run of a Subscriber, from start to stop: its shards, its callback thread and what
+they share.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from .account.views import Account
+from .books.book import NO_SNAPSHOT, BookCore
+from .books.live_book import LiveBook
+from .books.shelf import Books
+from .channels.channel import Channel, MarketChannel, UserChannel, Wanted
+from .channels.merge import Merge
+from .connection.pacing import Pacer
+from .credentials import Credentials
+from .delivery.callbacks import Callbacks, is_data
+from .delivery.dispatcher import Dispatcher
+from .delivery.event_queue import Item
+from .delivery.streams import EventStreams
+from .errors import CallbackError, PolymarketWsError
+from .events import (
+    CUSTOM_FEATURES,
+    EVENTS,
+    Event,
+    MarketResolved,
+    NewMarket,
+    Order,
+    PriceChange,
+    State,
+    Trade,
+    assets_of,
+)
+from .options import Options
+from .shards.broadcasts import Broadcasts
+from .shards.partition import Partition
+from .shards.shard import Shard
+from .stats import Stats
+from .subscriptions import Subscriptions
+from .waiters import Progress
+
+logger = logging.getLogger(__name__)
+
+_DATA = frozenset(name for name, kind in EVENTS.items() if is_data(kind))
+
+
+class Run:
+    """What exists from one start() to its stop. A restart makes a new one, so old threads touch
+    only their own.
+
+    `want` is called under the Subscriber's lock; everything else from any thread. `request_stop`
+    takes no
+    lock, so that a signal handler may call it.
+
+    Args:
+        books: The LiveBooks now; the Subscriber replaces what this returns, never changes it.
+        on_end: Called on the callback thread when no callback will run any more.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        credentials: Credentials | None,
+        callbacks: Callbacks,
+        books: Callable[[], Mapping[str, LiveBook]],
+        on_end: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.account = Account()
+        self.progress = Progress()
+        self.subscriptions = Subscriptions()
+        self.error: PolymarketWsError | None = None
+        self.stop_requested = False
+        self.over_since: float | None = None
+        """Monotonic time of the fatal error or the request to stop; None before."""
+        self.streams = EventStreams()
+        self.ended = threading.Event()
+        self._options = options
+        self._credentials = credentials
+        self._callbacks = callbacks
+        self._live_books = books
+        self._on_end = on_end
+        self._books: list[Books] = []  # of each market shard
+        self._partition = Partition(options.max_assets_per_connection)
+        self._pacer = Pacer()
+        self._broadcasts = Broadcasts()
+        self._started_at: float | None = None
+        self._closed = False
+        self._shards: dict[str, Shard] = {}
+        self._is_wanted: dict[str, bool] = {}
+        self._ssl_context = functools.lru_cache(maxsize=1)(
+            lambda: options.ssl_context or ssl.create_default_context()
+        )
+        # Guards `error`, so that the first one counts.
+        self._failing = threading.Lock()
+        self.dispatcher = Dispatcher(
+            name,
+            callbacks,
+            self.streams,
+            limit=options.queue_limit,
+            book_of=self._book_of,
+            is_wanted=self.is_wanted,
+            on_failure=self._take_callback_failure,
+            fail=self.fail,
+            last_duty=self._end_shards,
+            ended=self._end,
+            progress=self.progress,
+        )
+
+    def begin(self) -> None:
+        """From here on there is something to stop and to wait for."""
+        self._started_at = time.monotonic()
+
+    def start(self, former: Run | None) -> None:
+        """Start the callback thread; the shards' follow when something is wanted of them."""
+        self.dispatcher.start(former.dispatcher if former is not None else None)
+
+    def want(self, subscriptions: Subscriptions, cores: Mapping[str, BookCore]) -> None:
+        """Subscribe to exactly this; starts a channel's shard when it is first needed."""
+        self.subscriptions = subscriptions
+        names = self._callbacks.names() | self.streams.names()
+        custom = self._options.custom_features or bool(names & CUSTOM_FEATURES)
+        if self._credentials is not None:  # first, since many market shards take turns to connect
+            self._want("user", Wanted(subscriptions.markets))
+        parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market)
+        for number, part in enumerate(parts):
+            name = "market" if number == 0 else f"market-{number + 1}"
+            self._want(name, Wanted(part, {a: cores[a] for a in part}, custom), number)
+
+    def is_wanted(self, event: Event) -> bool:
+        """Whether an event concerns what is subscribed now; broadcasts and our own events always
+        do.
+        """
+        if isinstance(event, PriceChange):  # first, since it is most of a stream
+            for change in event.price_changes:
+                if change.asset_id in self.subscriptions.asset_ids:
+                    return True
+            return False
+        if isinstance(event, (Order, Trade)):
+            markets = self.subscriptions.markets
+            return markets is None or event.market.lower() in markets
+        if isinstance(event, (NewMarket, MarketResolved)):
+            return True
+        assets = assets_of(event)
+        return not assets or not self.subscriptions.asset_ids.isdisjoint(assets)
+
+    def fail(self, error: PolymarketWsError) -> None:
+        """End the run by a fatal error; the first one counts. What is queued is still delivered."""
+        with self._failing:
+            if self.error is not None or self.stop_requested:
+                return
+            self.error, self.over_since = error, time.monotonic()
+        self._deliver([error])
+        self._stop_shards("failed")
+        self.dispatcher.end()
+        self.progress.notify()
+
+    def request_stop(self) -> None:
+        """Ask all threads to end. Takes no lock, waits for nothing."""
+        self.over_since = self.over_since or time.monotonic()
+        self.stop_requested = True
+        self.dispatcher.abandon()  # first: no callback shall hear of books gone stale by it
+        self._stop_shards("stopped")
+
+    def join(self, timeout: float) -> bool:
+        """Wait for all threads to end; True when they have."""
+        deadline = time.monotonic() + timeout
+        done = self.dispatcher.join(timeout)
+        for shard in tuple(self._shards.values()):
+            done = shard.join(max(0.0, deadline - time.monotonic())) and done
+        return done
+
+    @property
+    def has_started(self) -> bool:
+        return self._started_at is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a fatal error or a request to stop ends it, or has."""
+        return self.over_since is not None
+
+    @property
+    def state(self) -> State:
+        if self.error is not None:
+            return State.FAILED
+        if self.stop_requested:
+            return State.STOPPED
+        shards = self._wanted_shards()
+        if not shards:
+            return State.IDLE
+        if all(shard.is_open for shard in shards):
+            return State.DEGRADED if self.stale_books() else State.LIVE
+        never = any(shard.succession.leader.generation == 0 for shard in shards)
+        return State.CONNECTING if never else State.DEGRADED
+
+    def stale_books(self) -> list[LiveBook]:
+        """Subscribed books that were live once in this run and are not now."""
+        settled = (None, NO_SNAPSHOT)
+        return [b for b in self._live_books().values() if b.stale_reason not in settled]
+
+    def missing(self, asset_ids: frozenset[str] | None) -> list[str]:
+        """What wait_ready waits for: books that are not live, channels that are not subscribed."""
+        books = self._live_books()
+        wanted = books.keys() if asset_ids is None else asset_ids
+        absent = [
+            f"the book of {id_}" for id_ in wanted if id_ not in books or not books[id_].valid
+        ]
+        if asset_ids is None:
+            absent += [
+                f"the {shard.succession.leader.channel} channel ({shard.name})"
+                for shard in self._wanted_shards()
+                if not shard.is_subscribed
+            ]
+        return absent
+
+    @property
+    def last_connection_error(self) -> str | None:
+        """What the newest failed attempt or lost connection said."""
+        told = [s.succession.leader.last_error for s in self._shards.values()]
+        return next((text for text in told if text), None)
+
+    def stats(self) -> Stats:
+        now = time.monotonic()
+        shards, queue = tuple(self._shards.values()), self.dispatcher.queue
+        connections = tuple(c for shard in shards for c in shard.stats(now))
+        tallies = [c.tally for shard in shards for c in shard.succession.connections]
+        events: Counter[str] = sum((t.events.copy() for t in tallies), Counter())
+        return Stats(
+            state=self.state,
+            uptime=0.0 if self._started_at is None else now - self._started_at,
+            connections=connections,
+            events=dict(events),
+            decode_errors=sum(t.decode_errors for t in tallies),
+            notices=sum(t.notices for t in tallies),
+            duplicates=self.account.duplicates,
+            late_changes=sum(b.late_changes for b in self._books),
+            held_overflows=sum(b.held_overflows for b in self._books),
+            gaps=sum(s.succession.incidents.gaps for s in shards),
+            resyncs=sum(s.succession.incidents.resyncs for s in shards),
+            failovers=sum(s.succession.failovers for s in shards),
+            probes=sum(shard.probes for shard in shards),
+            hash_checks=sum(b.hash_checks for b in self._books),
+            hash_mismatches=sum(b.hash_mismatches for b in self._books),
+            unverifiable=sum(b.unverifiable for b in self._books),
+            refresh_mismatches=sum(b.refresh_mismatches for b in self._books),
+            broadcast_duplicates=self._broadcasts.duplicates,
+            top_mismatches=sum(b.top_mismatches for b in self._books),
+            reconnects=sum(max(0, c.generation - 1) for c in connections),
+            callback_errors=self.dispatcher.callback_errors,
+            dropped=queue.dropped,
+            stream_dropped=self.streams.dropped,
+            coalesced=queue.coalesced,
+            queue_depth=self.dispatcher.waiting,
+            queue_high_water=queue.high_water,
+            pending=self.dispatcher.waiting + self.dispatcher.busy,
+        )
+
+    def _wanted_shards(self) -> list[Shard]:
+        shards = tuple(self._shards.items())
+        return [shard for channel, shard in shards if self._is_wanted.get(channel)]
+
+    def _want(self, name: str, wanted: Wanted, number: int | None = None) -> None:
+        shard = self._shards.get(name)
+        if shard is None:
+            if wanted.is_empty or self.is_over or self._closed:
+                return
+            shard = self._make_shard(name, number)
+            shard.start()  # first, since whoever finds it in the dict may join it
+            self._shards[name] = shard
+        shard.want(wanted)
+        self._is_wanted[name] = not wanted.is_empty
+        if self.is_over or self._closed:  # the end came while this shard was being made
+            shard.stop("stopped")
+
+    def _make_shard(self, name: str, number: int | None) -> Shard:
+        return Shard(
+            f"{self.name}-{name}",
+            self._make_channel(name),
+            self._options,
+            self._ssl_context,
+            self._pacer,
+            deliver=functools.partial(self._deliver, number=number),
+            fail=self.fail,
+            hears=self._hears,
+            on_end=self._end_streams,
+            progress=self.progress,
+        )
+
+    def _make_channel(self, name: str) -> Channel:
+        if name == "user":
+            assert self._credentials is not None
+            return UserChannel(self._options.user_url, self.account, self._credentials)
+        books = Books(self._options.verify)
+        self._books.append(books)
+        merge = Merge() if self._is_doubled else None
+        return MarketChannel(self._options.market_url, books, merge)
+
+    @property
+    def _is_doubled(self) -> bool:
+        """Whether a market shard may have two connections at a time."""
+        return self._options.standby or self._options.rotate_every is not None
+
+    def _deliver(self, items: Sequence[Item], number: int | None = None) -> None:
+        """Queue items; of a market shard, by its number, those that no other shard tells."""
+        if number is not None and len(self._books) > 1:
+            share = functools.partial(self._partition.share, number)
+            shares = (share(item) if isinstance(item, Event) else item for item in items)
+            items = [item for item in shares if item is not None]
+        # One connection alone repeats a broadcast when the server does, and so do we.
+        if number is not None and (len(self._books) > 1 or self._is_doubled):
+            items = self._broadcasts.first(items)
+        self.dispatcher.put(items)
+
+    def _hears(self) -> frozenset[str]:
+        names = self._callbacks.names() | self.streams.names()
+        return names | _DATA if "event" in names else names
+
+    def _book_of(self, core: BookCore) -> LiveBook | None:
+        book = self._live_books().get(core.asset_id)
+        return book if book is not None and book.shows(core) else None
+
+    def _stop_shards(self, reason: str) -> None:
+        for shard in tuple(self._shards.values()):
+            shard.stop(reason)
+
+    def _end_shards(self) -> None:
+        """The callback thread's last duty: the connections' last words have to come before
+        its end.
+        """
+        self._closed = True
+        self._stop_shards("stopped" if self.error is None else "failed")
+        for shard in tuple(self._shards.values()):
+            shard.join_thread()
+
+    def _end_streams(self) -> None:
+        """Nothing more will come, though a callback may still be busy with what did."""
+        if self.is_over and all(shard.has_ended for shard in tuple(self._shards.values())):
+            self.streams.end(self.error)
+
+    def _end(self) -> None:
+        self.streams.end(self.error)
+        self._on_end()
+        self.ended.set()
+
+    def _take_callback_failure(self, failure: CallbackError | None) -> None:
+        if failure is None:
+            self.request_stop()
+        elif self._options.callback_errors == "raise":
+            self.fail(failure)
+            self.dispatcher.abandon()

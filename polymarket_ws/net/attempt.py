@@ -1,0 +1,242 @@
+"""One attempt to connect: name, TCP, proxy, TLS and opening handshake under one deadline.
+
+This file and link.py are the only ones that import websocket-client.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timezone
+from urllib.parse import urlsplit
+
+from websocket import WebSocket, WebSocketException
+
+from polymarket_ws.errors import (
+    AuthenticationError,
+    CertificateError,
+    ConnectionLost,
+    HandshakeRejected,
+    PolymarketWsError,
+)
+from polymarket_ws.options import Options
+
+from .deadline import GuardedSocket, Lifeline
+from .dial import dial, resolve
+from .http_heads import ResponseHead, receive_head, retry_after_seconds
+from .open_socket import Link, lost
+from .proxies import Proxy, decode_proxy, find_environment_proxy, pass_through
+
+__all__ = ["Attempt", "Link"]
+
+logger = logging.getLogger(__name__)
+
+_SWITCHING_PROTOCOLS = 101
+_REFUSALS = {
+    401: "check the API key, secret and passphrase",
+    403: "it serves no clients from this address or country, or the key has no access",
+}
+_NEVER_ASKED_FOR = ("sec-websocket-extensions", "sec-websocket-protocol")  # RFC 6455, 4.1
+
+
+class Attempt:
+    """One attempt to open a connection.
+
+    Made by a shard for each attempt. One thread calls `open`, once; any thread may call `abort` and
+    read `phase`.
+
+        attempt = Attempt(url, options, ssl.create_default_context)
+        link = attempt.open()
+
+    Args:
+        url: ws:// or wss://.
+        options: The deadline and the proxy.
+        ssl_context: Called for wss:// alone, by the thread that connects.
+    """
+
+    def __init__(
+        self, url: str, options: Options, ssl_context: Callable[[], ssl.SSLContext]
+    ) -> None:
+        parts = urlsplit(url)
+        self._url = url
+        self._secure = parts.scheme == "wss"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._secure else 80)
+        self._options = options
+        self._ssl_context = ssl_context
+        self._proxy: Proxy | None = None
+        self._lifeline = Lifeline(options.connect_timeout)
+
+    @property
+    def phase(self) -> str:
+        """What is going on: "dns", "tcp", "proxy", "tls", "handshake" or "open"."""
+        return self._lifeline.phase
+
+    def abort(self) -> None:
+        """End `open` at once, in any phase but "dns", which ends when the system answers.
+
+        From any thread, at any time, as often as one likes; does not wait. An open Link is not
+        touched: it is its owner's.
+        """
+        self._lifeline.abort()
+
+    def open(self) -> Link:
+        """Connect; blocks for `Options.connect_timeout` at most, but while a name is looked up.
+
+        Raises:
+            ConnectionLost: it failed, also as ConnectTimeout or HandshakeRejected; its reason is
+                "stopped" after `abort`.
+            AuthenticationError: HTTP status 401 or 403.
+            ConfigurationError: the proxy's settings are wrong.
+            CertificateError: the server's certificate was refused.
+        """
+        try:
+            return self._open()
+        except PolymarketWsError as error:
+            if self._lifeline.aborted:
+                raise self._lifeline.stopped() from error
+            raise
+        except (OSError, EOFError, ValueError, WebSocketException) as error:
+            raise self._translate(error) from error
+        finally:
+            self._lifeline.close_all()
+
+    def _open(self) -> Link:
+        self._lifeline.start()
+        self._proxy = self._find_proxy()
+        sock = self._reach()
+        if self._secure:
+            sock = self._encrypt(sock)
+        self._enter("handshake")
+        link = Link(sock, self._shake_hands(sock))
+        self._lifeline.release(sock)
+        self._enter("open")
+        return link
+
+    def _enter(self, phase: str) -> None:
+        self._lifeline.phase = phase
+        logger.debug("%s:%d: %s", self._host, self._port, phase)
+
+    def _find_proxy(self) -> Proxy | None:
+        if self._options.proxy is not None:
+            return decode_proxy(self._options.proxy, "Options.proxy")
+        if self._options.trust_env:
+            return find_environment_proxy(self._host, self._port, secure=self._secure)
+        return None
+
+    def _reach(self) -> socket.socket:
+        """Connect to the server, or through the proxy to it."""
+        proxy, host = self._proxy, self._host
+        if proxy is None:
+            return self._dial(host, self._port)
+        if not proxy.resolves_names:
+            host = resolve(host, self._port, only_ipv4=proxy.scheme == "socks4")[0][1][0]
+        sock = self._dial(proxy.host, proxy.port)
+        self._enter("proxy")
+        pass_through(proxy, GuardedSocket(sock, self._lifeline), host, self._port)
+        return sock
+
+    def _dial(self, host: str, port: int) -> socket.socket:
+        addresses = resolve(host, port)
+        self._lifeline.remaining()
+        self._enter("tcp")
+        return dial(addresses, self._lifeline)
+
+    def _encrypt(self, sock: socket.socket) -> ssl.SSLSocket:
+        self._enter("tls")
+        try:
+            encrypted = self._ssl_context().wrap_socket(
+                sock, server_hostname=self._host, do_handshake_on_connect=False
+            )
+        except OSError as error:
+            _close_half_made(error)
+            raise
+        self._lifeline.register(encrypted)
+        with self._lifeline.limit(encrypted):
+            encrypted.do_handshake()
+        return encrypted
+
+    def _shake_hands(self, sock: socket.socket) -> bytes:
+        """Let websocket-client do the opening handshake; return what came after it."""
+        guarded = _HandshakeSocket(sock, self._lifeline)
+        # With `socket` given it looks at no environment variable and opens no connection itself.
+        client = WebSocket()
+        client.connect(  # type: ignore[no-untyped-call]  # it has no annotations in 1.9
+            self._url, socket=guarded, redirect_limit=0, suppress_origin=True
+        )
+        return guarded.rest
+
+    def _translate(self, error: Exception) -> PolymarketWsError:
+        phase = self._lifeline.phase
+        if self._lifeline.aborted:
+            return self._lifeline.stopped()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return CertificateError(self._host, getattr(error, "verify_message", str(error)))
+        if phase == "dns":
+            return ConnectionLost("dns", getattr(error, "strerror", None) or "not a host name")
+        if self._proxy is not None and phase in ("tcp", "proxy"):
+            return ConnectionLost("proxy", f"{_detail(error)} ({phase})")
+        if isinstance(error, EOFError):
+            return ConnectionLost("eof", str(error))
+        if phase == "tls" and isinstance(error, ssl.SSLError):
+            return ConnectionLost("tls", getattr(error, "reason", None) or "the handshake failed")
+        if isinstance(error, OSError):
+            return lost(error)
+        return ConnectionLost("protocol_error", _detail(error))
+
+
+def _close_half_made(error: OSError) -> None:
+    """Close what wrap_socket had begun when it found the peer gone.
+
+    It has moved the descriptor into an SSLSocket by then, which only its own frame, kept by the
+    traceback, still holds (CPython 3.11, `SSLSocket._create`).
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        half_made = frame.f_locals.get("self")
+        if isinstance(half_made, ssl.SSLSocket):
+            half_made.close()
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return lost(error).detail
+    return str(error)
+
+
+class _HandshakeSocket(GuardedSocket):
+    """Reads the server's answer itself, bounded, and shows websocket-client what is to be checked.
+
+    So no body is read, no redirect is seen, let alone followed, and no cookie gets into the
+    library's jar, which is shared by the whole process.
+    """
+
+    rest = b""
+    _answer: bytes | None = None
+
+    def recv(self, size: int) -> bytes:
+        if self._answer is None:
+            head, self.rest = receive_head(super().recv)
+            self._answer = _check_answer(head)
+        data, self._answer = self._answer[:size], self._answer[size:]
+        return data
+
+
+def _check_answer(head: ResponseHead) -> bytes:
+    """Judge the status; return the part of the head that proves a WebSocket server."""
+    if head.status in _REFUSALS:
+        hint = _REFUSALS[head.status]
+        raise AuthenticationError(
+            f"the server refused the opening handshake with HTTP status {head.status}: {hint}"
+        )
+    if head.status != _SWITCHING_PROTOCOLS:
+        retry_after = retry_after_seconds(head, datetime.now(timezone.utc))
+        raise HandshakeRejected(head.status, retry_after=retry_after)
+    for name in _NEVER_ASKED_FOR:
+        if name in head.headers:
+            raise ConnectionLost("protocol_error", f"the server answers with {name} unasked")
+    shown = ("upgrade", "connection", "sec-websocket-accept")
+    lines = [f"{name}: {head.headers[name]}" for name in shown if name in head.headers]
+    return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode()

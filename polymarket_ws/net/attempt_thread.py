@@ -1,0 +1,77 @@
+"""One attempt to connect in a one-shot thread of its own, so that it never delays an open
+connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from polymarket_ws.errors import ConnectionLost, PolymarketWsError
+
+from .attempt import Attempt, Link
+
+logger = logging.getLogger(__name__)
+
+
+class Connecting:
+    """Runs an Attempt and hands over its link or its error. Made by a connection, for one attempt.
+
+    The thread `polymarket-ws-<connection>-connect` is a daemon: the resolver cannot be interrupted,
+    and
+    must not keep the process alive. It ends with the attempt; `abandon` ends that at once, but for
+    DNS.
+    """
+
+    def __init__(self, name: str, attempt: Attempt, wake: Callable[[], None]) -> None:
+        self._name = name
+        self._attempt = attempt
+        self._wake = wake
+        self._outcome: Link | PolymarketWsError | None = None
+        self._abandoned = False
+        # Guards the two above: a link goes to its owner or is closed, never neither.
+        self._handover = threading.Lock()
+        self.thread = threading.Thread(
+            target=self._main, name=f"polymarket-ws-{name}-connect", daemon=True
+        )
+
+    def start(self) -> None:
+        self.thread.start()
+
+    @property
+    def phase(self) -> str:
+        """How far the attempt has come, for an error's sentence."""
+        return self._attempt.phase
+
+    def take(self) -> Link | PolymarketWsError | None:
+        """The outcome, once; None while there is none."""
+        with self._handover:
+            outcome, self._outcome = self._outcome, None
+        return outcome
+
+    def abandon(self) -> None:
+        """End the attempt; a late link is closed. Any thread; never blocks."""
+        with self._handover:
+            self._abandoned = True
+            outcome, self._outcome = self._outcome, None
+        if isinstance(outcome, Link):
+            outcome.close()
+        self._attempt.abort()
+
+    def _main(self) -> None:
+        outcome: Link | PolymarketWsError
+        try:
+            outcome = self._attempt.open()
+        except PolymarketWsError as error:
+            outcome = error
+        except Exception as error:
+            logger.exception("%s: connecting failed unexpectedly; please report this", self._name)
+            outcome = ConnectionLost("network", f"unexpected {type(error).__name__}")
+        with self._handover:
+            late = self._abandoned
+            if not late:
+                self._outcome = outcome
+        if late and isinstance(outcome, Link):
+            outcome.close()
+        self._wake()

@@ -1,0 +1,246 @@
+"""Keeps watch over one connection's books: suspects, asks by a probe, judges, heals."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import ssl
+import threading
+from collections.abc import Callable
+
+from polymarket_ws.channels.channel import MarketChannel
+from polymarket_ws.connection.pacing import Pacer
+from polymarket_ws.errors import HandshakeRejected
+from polymarket_ws.options import Options
+from polymarket_ws.schedule import Agenda
+from polymarket_ws.wire.decode import Decoded
+from polymarket_ws.wire.updates import Snapshot
+
+from .failover import Succession
+from .probe import Probe
+from .silence import Watch
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 2.0  # what a probe saw may still be on its way on the live connection
+RETRY_SECONDS = 10.0  # after a probe that brought no evidence about a mismatch
+ASSETS_PER_PROBE = 200  # snapshots are silently missing on a connection above some 500 (PROTOCOL 7)
+
+
+class Lookout:
+    """Compares what a connection says with fresh snapshots, before anything is torn down.
+
+    Two suspicions are looked into: a book that has been silent for too long, and one whose checks
+    have failed for a while. Used by its shard's thread alone, after each wait; one probe at a time.
+    """
+
+    def __init__(
+        self,
+        succession: Succession,
+        channel: MarketChannel,
+        options: Options,
+        ssl_context: Callable[[], ssl.SSLContext],
+        pacer: Pacer,
+        wake: Callable[[], None],
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self.probes = 0
+        self._succession = succession
+        self._connection = succession.leader
+        self._channel = channel
+        self._options = options
+        self._ssl_context = ssl_context
+        self._pacer = pacer
+        self._not_before = 0.0
+        self._wake = wake
+        self._selector = selector
+        self._watch = Watch(options.data_timeout or float("inf"))
+        self._watched: tuple[object, ...] = ()
+        self._probe: Probe | None = None
+        self._connectors: list[threading.Thread] = []
+        self._asked_at = 0.0
+        self._judged_at = float("inf")
+        self._renewed: set[str] = set()  # of this connection's books that had frozen
+        # What to ask for; a mismatch is served wrong meanwhile, so it goes first.
+        self._suspicions: dict[str, dict[str, None]] = {"mismatch": {}, "silent": {}}
+        self._unsettled: Agenda[str] = Agenda()  # books in a mismatch that got no evidence
+
+    @property
+    def deadline(self) -> float:
+        """When `turn` is due, whatever comes before; 0 for at once."""
+        if self._probe is not None:
+            return self._judged_at if self._probe.is_done else self._probe.deadline
+        if not self._connection.is_open:
+            return float("inf")
+        # A mismatch becomes a suspicion in a session's tick, whose deadline wakes the shard.
+        silent_at = min(self._watch.deadline, self._unsettled.next_due)
+        return self._not_before if any(self._suspicions.values()) else silent_at
+
+    def read(self, now: float) -> None:
+        """Let the probe read."""
+        if self._probe is not None:
+            self._probe.read(now)
+
+    def turn(self, now: float) -> None:
+        """Do what is due: begin a probe, go on with it, judge its answers."""
+        if self._connection is not self._succession.leader:
+            self.close()
+            self._channel.books.doubt_again(now)
+        elif not self._connection.is_open:
+            self.close()
+        self._connection = self._succession.leader
+        if not self._connection.is_open:
+            return
+        self._watch_what_is_wanted(now)
+        if self._probe is None:
+            self._suspect(now)
+        else:
+            self._follow(self._probe, now)
+
+    def close(self) -> None:
+        """Give the probe up."""
+        probe, self._probe = self._probe, None
+        self._judged_at = float("inf")
+        for asset_ids in self._suspicions.values():
+            asset_ids.clear()
+        self._unsettled.clear()
+        self._channel.release(core.asset_id for core in self._channel.books)
+        if probe is not None:
+            probe.close()
+
+    def connectors(self) -> list[threading.Thread]:
+        """The threads of probes' attempts to connect that have not ended. Any thread."""
+        return [thread for thread in self._connectors if thread.is_alive()]
+
+    def _watch_what_is_wanted(self, now: float) -> None:
+        connection, wanted = self._connection, self._connection.wanted
+        origin = connection.name, connection.generation
+        if self._options.data_timeout is None or (origin, wanted) == self._watched:
+            return
+        anew = self._watched[:1] != (origin,)
+        self._watched = (origin, wanted)
+        if anew:
+            self._renewed.clear()
+        self._watch.begin(wanted.cores, now, anew=anew)
+
+    def _suspect(self, now: float) -> None:
+        doubted = [core.asset_id for core in self._channel.books.suspects(now)]
+        doubted += self._doubted_still(now)
+        silent = self._watch.suspects(self._connection.wanted.cores, now)
+        self._suspicions["mismatch"].update(dict.fromkeys(doubted))
+        self._suspicions["silent"].update(dict.fromkeys(silent))
+        why = next((why for why, asset_ids in self._suspicions.items() if asset_ids), None)
+        if why is None or now < self._not_before:
+            return
+        wait = self._pacer.take(now, spare=1)  # whoever lost a connection goes first
+        self._not_before = now + wait
+        if not wait:
+            self._ask(self._next_asked(why), why, now)
+
+    def _next_asked(self, why: str) -> list[str]:
+        """Remove and return as many suspects as one probe asks for; those that are live still."""
+        suspects, cores = self._suspicions[why], self._connection.wanted.cores
+        asked = [a for a in suspects if a in cores and cores[a].valid][:ASSETS_PER_PROBE]
+        for asset_id in [a for a in suspects if a in asked or a not in cores]:
+            del suspects[asset_id]
+        if not asked:
+            suspects.clear()
+        return asked
+
+    def _doubted_still(self, now: float) -> list[str]:
+        """The books to ask about again, since nothing has answered for them or put them right."""
+        cores = self._connection.wanted.cores
+        due = [a for a in self._unsettled.take_due(now) if a in cores]
+        return [a for a in due if cores[a].valid and cores[a].integrity == "mismatch"]
+
+    def _ask(self, asset_ids: list[str], why: str, now: float) -> None:
+        if not asset_ids:
+            return
+        self.probes += 1
+        self._asked_at = now
+        # Held from here on, what the live connection says is put on top of the answers.
+        self._channel.question(asset_ids)
+        self._probe = Probe(
+            self._connection.name,
+            self._channel.url,
+            self._options,
+            self._ssl_context,
+            self._wake,
+            self._selector,
+            asset_ids,
+            why,
+            now,
+        )
+        self._connectors = [*self.connectors(), self._probe.thread]
+
+    def _follow(self, probe: Probe, now: float) -> None:
+        if self._judged_at == float("inf"):
+            probe.turn(now)
+            if probe.is_done:
+                if isinstance(probe.error, HandshakeRejected):
+                    self._pacer.pause(now, probe.error.retry_after)
+                needs_grace = probe.why == "silent" and probe.answers
+                self._judged_at = now + (GRACE_SECONDS if needs_grace else 0.0)
+        if now >= self._judged_at:
+            self._probe, self._judged_at = None, float("inf")
+            self._judge(probe, now)
+
+    def _judge(self, probe: Probe, now: float) -> None:
+        if probe.why == "silent":
+            self._judge_silence(probe, now)
+        else:
+            self._judge_mismatch(probe, now)
+
+    def _judge_mismatch(self, probe: Probe, now: float) -> None:
+        """Levels that differ are adopted; where they are equal, our recipe or price was wrong.
+
+        What brought no answer is asked for again.
+        """
+        wrong: dict[str, list[Decoded]] = {}
+        for asset_id, decoded in probe.answers.items():
+            core = self._connection.wanted.cores.get(asset_id)
+            if core is not None and isinstance(decoded.update, Snapshot) and core.valid:
+                reason = core.mismatch_reason
+                if self._channel.books.settle(core, decoded.update, now) == "different":
+                    wrong.setdefault(reason, []).append(decoded)
+        for reason, fresh in wrong.items():  # a lost change mostly breaks both twins: one incident
+            self._connection.adopt(fresh, reason, now)
+        if wrong:
+            self._succession.replace_wrong(now)
+        self._channel.release(probe.asset_ids)
+        for asset_id in set(probe.asset_ids) - probe.answers.keys():
+            self._unsettled.put(asset_id, now + RETRY_SECONDS)
+
+    def _judge_silence(self, probe: Probe, now: float) -> None:
+        """Books that differ, and have heard nothing since, are frozen; equal ones are just quiet.
+
+        A server that answers, but not for an asset, has no such book any more: it is asked about
+        ever less often. A probe without any answer proves nothing.
+        """
+        unheard = [a for a in probe.answers if not self._has_heard(a)]
+        frozen = [a for a in unheard if self._channel.differs(probe.answers[a])]
+        self._channel.release(probe.asset_ids)
+        without = set(probe.asset_ids) - probe.answers.keys() if probe.was_answered else set()
+        self._watch.was_quiet({*unheard, *without} - set(frozen), now)
+        self._watch.was_frozen(frozen, now)
+        if frozen:
+            self._heal_frozen([probe.answers[a] for a in frozen], frozen, now)
+
+    def _has_heard(self, asset_id: str) -> bool:
+        core = self._connection.wanted.cores.get(asset_id)
+        return core is None or (core.received_at or 0.0) >= self._asked_at
+
+    def _heal_frozen(self, fresh: list[Decoded], asset_ids: list[str], now: float) -> None:
+        """Ask again for single books; a connection that is silent as a whole, or froze a book that
+        was asked for again already, is made anew. A standby would go on with what is wrong, since
+        it has not noticed: so the books are put right first.
+        """
+        silent_for = self._connection.data_age(now) - (now - self._asked_at)
+        is_silent = silent_for >= (self._options.data_timeout or 0.0)
+        if is_silent or not self._renewed.isdisjoint(asset_ids):
+            if self._succession.has_standby:
+                self._connection.adopt(fresh, "silent", now)
+            self._connection.lose_silent(now)
+            return
+        self._renewed.update(asset_ids)
+        self._connection.renew(asset_ids, "silent", now)

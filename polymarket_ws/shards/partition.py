@@ -1,0 +1,105 @@
+"""Which connection serves which asset: filled, drained, and never reshuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from attrs import define, evolve, field
+
+from polymarket_ws.events import (
+    BestBidAsk,
+    Book,
+    Event,
+    LastTradePrice,
+    PriceChange,
+    TickSizeChange,
+)
+
+REMEMBERED = 10_000  # markets of assets that are wanted no more: they may come back
+
+
+@define(eq=False)
+class Partition:
+    """Splits assets over connections, at most `limit` each. Sans-I/O.
+
+    An asset stays where it is for as long as it is wanted, since its events keep their order on one
+    connection only. What is left free is filled first; both tokens of a market are put together
+    where the market is known. One thread at a time calls `assign`; any thread calls `share`.
+    """
+
+    limit: int
+    _parts: list[set[str]] = field(factory=list)
+    _part_of: dict[str, int] = field(factory=dict)
+    _markets: dict[str, str] = field(factory=dict)
+    """Of assets that have left."""
+    _market_of: Callable[[str], str] = field(default=lambda asset_id: "")
+    """The one that knows the assets which are wanted so far."""
+
+    def assign(
+        self, wanted: Iterable[str], market_of: Callable[[str], str]
+    ) -> list[frozenset[str]]:
+        """The assets of each connection, by its number; an empty one is drained.
+
+        Args:
+            wanted: All assets; a new one is put where there is room, in this order.
+            market_of: The condition id of a wanted asset; "" where it is not known yet. Kept, and
+                asked again when the asset leaves.
+        """
+        ordered = list(dict.fromkeys(wanted))
+        self._drain(frozenset(ordered))
+        self._market_of = market_of
+        twins = {self._market(a) or a: number for a, number in self._part_of.items()}
+        for asset_id in ordered:
+            if asset_id not in self._part_of:
+                market = self._market(asset_id) or asset_id
+                number = twins[market] = self._room(twins.get(market))
+                self._part_of[asset_id] = number
+                self._parts[number].add(asset_id)
+        return [frozenset(part) for part in self._parts]
+
+    def share(self, number: int, event: Event) -> Event | None:
+        """What a connection has to tell of an event that it received; None for nothing.
+
+        A change of both tokens of a market comes over both connections when these are split, and
+        what was on its way when an asset left comes beside what its next connection brings. What is
+        wanted of no connection stays in: a change also names the twin that nobody subscribed.
+        """
+        if isinstance(event, PriceChange):
+            return self._share_of_changes(number, event)
+        if isinstance(event, (Book, LastTradePrice, TickSizeChange, BestBidAsk)):
+            return event if self._part_of.get(event.asset_id, number) == number else None
+        return event
+
+    def _share_of_changes(self, number: int, event: PriceChange) -> PriceChange | None:
+        changes = event.price_changes
+        owners = [self._part_of.get(change.asset_id) for change in changes]
+        if all(owner in (None, number) for owner in owners):
+            return event
+        if number not in owners:
+            return None
+        kept = zip(changes, owners, strict=True)
+        return evolve(event, price_changes=tuple(c for c, o in kept if o in (None, number)))
+
+    def _market(self, asset_id: str) -> str:
+        return self._market_of(asset_id) or self._markets.get(asset_id, "")
+
+    def _drain(self, wanted: frozenset[str]) -> None:
+        for asset_id in self._part_of.keys() - wanted:
+            self._remember(asset_id)
+            self._parts[self._part_of.pop(asset_id)].discard(asset_id)
+
+    def _remember(self, asset_id: str) -> None:
+        market = self._market(asset_id)
+        if market:
+            self._markets[asset_id] = market
+            if len(self._markets) > REMEMBERED:
+                del self._markets[next(iter(self._markets))]
+
+    def _room(self, preferred: int | None) -> int:
+        if preferred is not None and len(self._parts[preferred]) < self.limit:
+            return preferred
+        for number, part in enumerate(self._parts):
+            if len(part) < self.limit:
+                return number
+        self._parts.append(set())
+        return len(self._parts) - 1

@@ -1,0 +1,232 @@
+"""One I/O thread: clock, thread, sockets and sessions meet here."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Container, Sequence
+
+import attrs
+
+from polymarket_ws.channels.channel import Channel, MarketChannel, Wanted
+from polymarket_ws.connection.connection import Connection
+from polymarket_ws.connection.gaps import Incidents
+from polymarket_ws.connection.pacing import Pacer
+from polymarket_ws.delivery.event_queue import Item
+from polymarket_ws.errors import PolymarketWsError
+from polymarket_ws.events import CONTINUITY, Event
+from polymarket_ws.options import Options
+from polymarket_ws.stats import ConnectionStats
+from polymarket_ws.waiters import Progress
+
+from .failover import Succession
+from .inspector import Lookout
+
+logger = logging.getLogger(__name__)
+
+# seconds: some platforms lose a wake-up (WEBSOCKET_CLIENT 9), so no wait is endless
+LONGEST_WAIT = 1.0
+
+
+class Shard:
+    """Owns the connections of one channel and everything that their messages change. Made by a run.
+
+    Its thread, `polymarket-ws-<name>`, is a daemon, so that the interpreter can exit without it; it
+    ends
+    soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop`, `wake` and
+    `stats` may
+    be called from any thread; `stop` and `wake` take no lock.
+
+    Args:
+        name: "<subscriber>-<channel>".
+        deliver: Takes what one read brought. Never blocks.
+        fail: Takes a fatal error, once.
+        hears: The event types that somebody listens for.
+        on_end: Called on its thread when its connections are closed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        options: Options,
+        ssl_context: Callable[[], ssl.SSLContext],
+        pacer: Pacer,
+        *,
+        deliver: Callable[[Sequence[Item]], None],
+        fail: Callable[[PolymarketWsError], None],
+        hears: Callable[[], Container[str]],
+        on_end: Callable[[], None],
+        progress: Progress,
+    ) -> None:
+        self.name = name
+        self.hears = hears
+        self._deliver = deliver
+        self._fail = fail
+        self._on_end = on_end
+        self._progress = progress
+        self.has_ended = False
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+
+        def make(name: str, channel: Channel, incidents: Incidents) -> Connection:
+            selector = self._selector
+            return Connection(name, channel, options, ssl_context, pacer, self, selector, incidents)
+
+        self._succession = Succession(name, channel, options, make, self.deliver)
+        self._lookout = (
+            Lookout(
+                self._succession, channel, options, ssl_context, pacer, self.wake, self._selector
+            )
+            if isinstance(channel, MarketChannel)
+            else None
+        )
+        self._inbox: deque[Wanted] = deque()
+        self._stop_reason: str | None = None
+        self._thread = threading.Thread(
+            target=self._main, name=f"polymarket-ws-{name}", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def want(self, wanted: Wanted) -> None:
+        """Replace what is wanted."""
+        self._inbox.append(wanted)
+        self.wake()
+
+    def stop(self, reason: str) -> None:
+        """Ask the thread to close its connections and end; the first reason counts."""
+        self._stop_reason = self._stop_reason or reason
+        self.wake()
+
+    def wake(self) -> None:
+        """Interrupt the wait. A full pair means that a wake-up waits already; a closed one, that
+        all is over.
+        """
+        with contextlib.suppress(OSError):
+            self._wake_out.send(b"\0")
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread and those of its attempts to connect; True when all have ended."""
+        deadline = time.monotonic() + timeout
+        self._thread.join(timeout)
+        connectors = self._succession.connectors()
+        if self._lookout is not None:
+            connectors += self._lookout.connectors()
+        for thread in connectors:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in (self._thread, *connectors))
+
+    def join_thread(self) -> None:
+        """Wait for the I/O thread alone, which never waits for anything without a deadline."""
+        self._thread.join()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop_reason is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection that leads is open."""
+        return self._succession.leader.is_open
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether it also was sent all that was asked for so far."""
+        return not self._inbox and self._succession.leader.is_subscribed
+
+    @property
+    def probes(self) -> int:
+        """Fresh snapshots asked for beside the live connection so far."""
+        return self._lookout.probes if self._lookout is not None else 0
+
+    @property
+    def succession(self) -> Succession:
+        return self._succession
+
+    def stats(self, now: float) -> list[ConnectionStats]:
+        return self._succession.stats(now)
+
+    def succeed(self, lost: Connection, now: float) -> list[Item]:
+        return self._succession.succeed(lost, now)
+
+    def deliver(self, items: Sequence[Item]) -> None:
+        if items:
+            if any(type(item) in CONTINUITY for item in items):
+                items = [_stamped(item) for item in items]
+            self._deliver(items)
+
+    def fail(self, error: PolymarketWsError) -> None:
+        self._fail(error)
+
+    def _main(self) -> None:
+        try:
+            self._selector.register(self._wake_in, selectors.EVENT_READ)
+            while self._stop_reason is None:
+                self._turn()
+        except Exception as error:
+            logger.exception("%s: the I/O thread failed; please report this", self.name)
+            self._fail(PolymarketWsError(f"internal error in the I/O thread: {error!r}"))
+        self._close()
+
+    def _turn(self) -> None:
+        """One wait, and all that is due after it."""
+        ready = self._selector.select(self._wait())
+        now = time.monotonic()
+        for key, events in ready:
+            if key.data is None:
+                self._drain_wakes()
+            elif events & selectors.EVENT_READ:
+                key.data.read(now)
+        self._succession.read(now)
+        if self._lookout is not None:
+            self._lookout.read(now)
+        while self._inbox:
+            self._succession.want(self._inbox[0], now)
+            self._inbox.popleft()  # not before it is known there: is_subscribed looks at both
+        self._succession.turn(now)
+        if self._lookout is not None:
+            self._lookout.turn(now)
+        self._progress.notify()
+
+    def _wait(self) -> float:
+        if self._inbox:
+            return 0.0
+        due_at = self._succession.deadline
+        if self._lookout is not None:
+            due_at = min(due_at, self._lookout.deadline)
+        return min(max(due_at - time.monotonic(), 0.0), LONGEST_WAIT)
+
+    def _drain_wakes(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while len(self._wake_in.recv(4096)) == 4096:
+                pass
+
+    def _close(self) -> None:
+        try:
+            if self._lookout is not None:
+                self._lookout.close()
+            self._succession.stop(self._stop_reason or "failed")
+        finally:
+            self._selector.close()
+            self._wake_in.close()
+            self._wake_out.close()
+            self.has_ended = True
+            self._on_end()
+            self._progress.notify()
+
+
+def _stamped(item: Item) -> Item:
+    """A gap or its end has no clock of its own where it is noticed: this is its time."""
+    if type(item) in CONTINUITY and isinstance(item, Event) and not item.received_at_ns:
+        return attrs.evolve(item, received_at_ns=time.time_ns())
+    return item

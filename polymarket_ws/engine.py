@@ -16,8 +16,12 @@ from .account.views import Account
 from .books.book import NO_SNAPSHOT, BookCore
 from .books.live_book import LiveBook
 from .books.shelf import Books
-from .channels.channel import Channel, MarketChannel, UserChannel, Wanted
-from .channels.merge import Merge
+from .channels import clob
+from .channels.dialect import Dialect
+from .channels.market import MarketDialect, MarketView
+from .channels.user import UserDialect, UserView
+from .channels.view import View
+from .channels.wanted import Wanted
 from .connection.pacing import Pacer
 from .credentials import Credentials
 from .delivery.callbacks import Callbacks, is_data
@@ -39,8 +43,10 @@ from .events import (
 )
 from .options import Options
 from .shards.broadcasts import Broadcasts
+from .shards.merge import Merge
 from .shards.partition import Partition
 from .shards.shard import Shard
+from .shards.standby import LeaderView
 from .stats import Stats
 from .subscriptions import Subscriptions
 from .waiters import Progress
@@ -282,7 +288,7 @@ class Run:
     def _make_shard(self, name: str, number: int | None) -> Shard:
         return Shard(
             f"{self.name}-{name}",
-            self._make_channel(name),
+            *self._make_channel(name),
             self._options,
             self._ssl_context,
             self._pacer,
@@ -293,14 +299,16 @@ class Run:
             progress=self.progress,
         )
 
-    def _make_channel(self, name: str) -> Channel:
+    def _make_channel(self, name: str) -> tuple[Dialect, View]:
+        heartbeat = clob.heartbeat(self._options.heartbeat_interval)
         if name == "user":
             assert self._credentials is not None
-            return UserChannel(self._options.user_url, self.account, self._credentials)
+            dialect = UserDialect(self._options.user_url, heartbeat, self._credentials)
+            return dialect, UserView(account=self.account)
         books = Books(self._options.verify)
         self._books.append(books)
-        merge = Merge() if self._is_doubled else None
-        return MarketChannel(self._options.market_url, books, merge)
+        view = LeaderView(books, merge=Merge()) if self._is_doubled else MarketView(books)
+        return MarketDialect(self._options.market_url, heartbeat), view
 
     @property
     def _is_doubled(self) -> bool:

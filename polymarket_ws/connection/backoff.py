@@ -48,7 +48,7 @@ class Backoff:
     _was_open: bool = False
     _was_useful: bool = False
 
-    def succeed(self) -> None:
+    def opened(self) -> None:
         """The connection was opened. Failures stay known: some servers accept and close."""
         self._was_open = True
 

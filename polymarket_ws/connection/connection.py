@@ -9,11 +9,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Container, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from polymarket_ws.books.book import BookCore
-from polymarket_ws.channels.channel import Channel, Wanted
-from polymarket_ws.channels.merge import Handover
+from polymarket_ws.channels.dialect import Dialect
+from polymarket_ws.channels.view import View
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import (
     AuthenticationError,
@@ -25,13 +25,14 @@ from polymarket_ws.errors import (
     PolymarketWsError,
     ProtocolError,
 )
-from polymarket_ws.events import Connected, Disconnected, Gap
+from polymarket_ws.events import Connected, Disconnected
 from polymarket_ws.net.attempt import Attempt, Link
 from polymarket_ws.net.attempt_thread import Connecting
 from polymarket_ws.net.frames import Close, Pong
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
-from polymarket_ws.wire.decode import Decoded, redact
+from polymarket_ws.wire.redaction import redact
+from polymarket_ws.wire.updates import Decoded
 
 from .backoff import Backoff, Ending, Verdict
 from .gaps import Incidents
@@ -42,12 +43,20 @@ logger = logging.getLogger(__name__)
 
 
 READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
-# the resolver cannot be interrupted: a hung one must not cost a thread each attempt
-_TRY_AGAIN_LATER = 1013  # Polymarket's code for a slow reader (PROTOCOL 7)
 _TOO_MANY = frozenset({429, 503})
+# The resolver cannot be interrupted: a hung one must not cost a thread each attempt.
 LOOKUPS_AT_ONCE = 3
-# seconds past the deadline: all phases but DNS end themselves, with a better error
+# Seconds past the deadline: all phases but DNS end themselves, with a better error.
 _DNS_GRACE = 0.25
+
+
+class Loss(NamedTuple):
+    """What the loss of a connection means beyond the connection."""
+
+    stale: Sequence[Item] = ()
+    """Books that are not live any more, told before its Disconnected."""
+    after: Sequence[Item] = ()
+    """The Gap, or what another connection goes on with, told after its Disconnected."""
 
 
 class Owner(Protocol):
@@ -69,26 +78,22 @@ class Owner(Protocol):
     def hears(self) -> Container[str]:
         """The event types that somebody listens for."""
 
-    def succeed(self, lost: Connection, now: float) -> list[Item]:
-        """A connection that leads is lost: let another lead instead, if there is one.
-
-        Returns:
-            What that one has to tell at once.
-        """
+    def lose(self, lost: Connection, error: ConnectionLost | ProtocolError, now: float) -> Loss:
+        """An open connection is lost: let another one go on with its view, or end that."""
 
 
 class Connection:
     """A named connection that is made again for as long as something is wanted of it.
 
     Owned by its shard's thread, which calls `read` when the link is readable, `turn` after each
-    wait, and
-    waits no longer than `deadline`. Only `stats` and `connectors` are for other threads.
+    wait, and waits no longer than `deadline`. Only `stats` and `connectors` are for other threads.
     """
 
     def __init__(
         self,
         name: str,
-        channel: Channel,
+        dialect: Dialect,
+        view: View,
         options: Options,
         ssl_context: Callable[[], ssl.SSLContext],
         pacer: Pacer,
@@ -97,7 +102,8 @@ class Connection:
         incidents: Incidents,
     ) -> None:
         self.name = name
-        self._channel = channel
+        self._dialect = dialect
+        self._view = view
         self._options = options
         self._ssl_context = ssl_context
         self._pacer = pacer
@@ -142,7 +148,7 @@ class Connection:
 
     @property
     def channel(self) -> str:
-        return self._channel.name
+        return self._dialect.name
 
     @property
     def is_open(self) -> bool:
@@ -162,7 +168,7 @@ class Connection:
         gone = [id_ for id_, c in self._wanted.cores.items() if wanted.cores.get(id_) is not c]
         self._has_subscribed = False
         self._wanted = wanted
-        self._channel.adopt(wanted)
+        self._view.want(wanted)
         self._owner.deliver(self._incidents.forget(gone, now))
         if wanted.is_empty:
             self._retire("unwanted")
@@ -180,31 +186,28 @@ class Connection:
                 data = self._link.receive()
                 if not data:
                     return
-                self._tell(self._session.receive(data, now, time.time_ns()))
+                self._owner.deliver(self._session.receive(data, now, time.time_ns()))
                 self._handed_over = self._session.messages
                 if self._session.ended is not None:
                     return
         except ConnectionLost as error:
             self._lose(error, now)
 
-    def _tell(self, items: Sequence[Item]) -> None:
-        if self._channel.leads:
-            self._owner.deliver(items)
+    @property
+    def session(self) -> Session | None:
+        """The open one."""
+        return self._session
 
-    def lead(self, channel: Channel, incidents: Incidents) -> None:
-        """Use this channel from now on: deliver what comes, or, if it does not lead, keep it."""
-        self._channel, self._incidents = channel, incidents
+    def use(self, view: View, gaps: Incidents) -> None:
+        """Feed another view from now on, and tell the gaps of others."""
+        self._view, self._incidents = view, gaps
         if self._session is not None:
-            self._session.lead(channel, incidents)
-
-    def take_over(self, handover: Handover, now: float) -> list[Item]:
-        """Begin to lead where the former leader ended; returns what is to be told."""
-        return [] if self._session is None else self._session.take_over(handover, now)
+            self._session.use(view, gaps)
 
     def leave(self, reason: str, now: float) -> None:
         """Close, since nothing is wanted of it for now."""
         self._wanted = Wanted()
-        self._channel.adopt(self._wanted)
+        self._view.want(self._wanted)
         self._retire(reason)
 
     def turn(self, now: float) -> None:
@@ -234,15 +237,15 @@ class Connection:
         last = self._tally.last_data_at
         return float("inf") if last is None else now - last
 
-    def adopt(self, fresh: list[Decoded], reason: str, now: float) -> None:
+    def replace_wrong(self, fresh: list[Decoded], reason: str, now: float) -> None:
         """Replace books that fresh snapshots proved wrong."""
         if self._session is not None and fresh:
-            self._owner.deliver(self._session.adopt(fresh, reason, now))
+            self._owner.deliver(self._session.replace_wrong(fresh, reason, now))
 
-    def renew(self, asset_ids: list[str], reason: str, now: float) -> None:
+    def resubscribe(self, asset_ids: list[str], reason: str, now: float) -> None:
         """Ask again for books that have frozen, on the same connection."""
         if self._session is not None:
-            self._owner.deliver(self._session.renew(asset_ids, reason, now))
+            self._owner.deliver(self._session.resubscribe(asset_ids, reason, now))
 
     def lose_silent(self, now: float) -> None:
         """Make the connection anew: it is open, and answers PING, but brings no data."""
@@ -255,7 +258,7 @@ class Connection:
         link, last_data_at = self._link, self._tally.last_data_at
         return ConnectionStats(
             connection=self.name,
-            channel=self._channel.name,
+            channel=self._dialect.name,
             state=self._state(),
             generation=self._generation,
             attempt=self._attempts,
@@ -285,8 +288,8 @@ class Connection:
         return "idle" if self._retry_at is None else "waiting"
 
     def _connect(self, now: float) -> None:
-        # What leads has to come first: a follower leaves a place for it.
-        wait = self._pacer.take(now, spare=0 if self._channel.leads else 1)
+        # A connection of which nothing is told leaves a place for those that are.
+        wait = self._pacer.take(now, spare=0 if self._view.is_told else 1)
         self._retry_at = now + wait if wait else None
         if wait:
             return
@@ -296,7 +299,7 @@ class Connection:
             earlier = ConnectionLost("dns", f"{LOOKUPS_AT_ONCE} earlier look-ups have not ended")
             self._fail_attempt(earlier, now)
             return
-        attempt = Attempt(self._channel.url, self._options, self._ssl_context)
+        attempt = Attempt(self._dialect.url, self._options, self._ssl_context)
         self._connecting = Connecting(self.name, attempt, self._owner.wake)
         self._deadline_of_attempt = now + self._options.connect_timeout + _DNS_GRACE
         logger.debug("%s: connecting, attempt %d", self.name, self._attempts)
@@ -324,10 +327,11 @@ class Connection:
         self.last_error = None
         self._selector.register(link, selectors.EVENT_READ, self)
         self._generation += 1
-        self._backoff.succeed()
+        self._backoff.opened()
         session = Session(
             self.name,
-            self._channel,
+            self._dialect,
+            self._view,
             self._options,
             self._tally,
             self._owner.hears,
@@ -336,7 +340,7 @@ class Connection:
         session.open(self._wanted, now)
         self._session = session
         connected = Connected(
-            channel=self._channel.name,
+            channel=self._dialect.name,
             connection=self.name,
             generation=self._generation,
             reconnected=self._generation > 1,
@@ -346,18 +350,17 @@ class Connection:
         )
         self._attempts, self._lost_at, self._promised = 0, None, False
         logger.info("%s: connected (generation %d)", self.name, self._generation)
-        # Own orders and trades have no snapshot: from here on they are complete. Where the last
-        # connection was refused this is known with the first PONG.
-        trusted = self._channel.authenticates and not self._was_refused
+        # Where the last connection was refused, only the first PONG shows that this one works.
+        trusted = self._view.is_complete_once_open and not self._was_refused
         ended = self._incidents.end_all(now) if trusted else []
         self._owner.deliver([connected, *ended])
 
     def _turn_open(self, link: Link, session: Session, now: float) -> None:
         try:
             if session.ended is None:
-                self._tell(session.tick(now))
-            if session.useful and self._channel.authenticates and self._incidents.has_open:
-                self._tell(self._incidents.end_all(now))
+                self._owner.deliver(session.tick(now))
+            if session.useful and self._view.is_complete_once_open and self._incidents.has_open:
+                self._owner.deliver(self._incidents.end_all(now))
             self._write(link, session, now)
         except ConnectionLost as error:
             self._lose(session.ended or error, now)
@@ -400,40 +403,18 @@ class Connection:
         self._was_refused = ending.refused
         self._close_link()
         self._lost_at = now
-        # From here on this channel may be a follower's, which has nothing to lose.
-        continued = self._owner.succeed(self, now) if self._channel.leads else []
-        stale = self._channel.lose("disconnect")
+        loss = self._owner.lose(self, error, now)
         verdict = self._judge(error, ending)
         told = self._disconnected(error, verdict, attempt=0)
-        self._owner.deliver([*stale, told, *self._gap(stale, error, now), *continued])
+        self._owner.deliver([*loss.stale, told, *loss.after])
         self._follow(verdict, error, now)
 
     def _judge(self, error: PolymarketWsError, ending: Ending | None) -> Verdict:
-        """What follows a failure. A follower's ends nothing: there is one that leads."""
+        """What follows a failure. That of a connection of which nothing is told ends nothing."""
         verdict = self._backoff.fail(error, random.random(), ending)
-        if verdict.fatal is not None and not self._channel.leads:
+        if verdict.fatal is not None and not self._view.is_told:
             return Verdict(self._options.backoff_cap, None)
         return verdict
-
-    def _gap(
-        self, stale: list[BookCore], error: ConnectionLost | ProtocolError, now: float
-    ) -> list[Gap]:
-        """What a lost connection leaves unknown: live books, or one's own orders and trades."""
-        if self._channel.authenticates and self._incidents.has_open:
-            return []  # it has not ended: the new connection was lost before it proved useful
-        if not stale and not self._channel.authenticates:
-            return []
-        is_slow = error.code == _TRY_AGAIN_LATER and "slow consumer" in error.detail
-        is_silent = isinstance(error, ConnectionLost) and error.reason == "silent"
-        reason = "silent" if is_silent else "disconnect"
-        gap = Gap(
-            channel=self._channel.name,
-            connection=self.name,
-            reason="slow_consumer" if is_slow else reason,
-            asset_ids=tuple(core.asset_id for core in stale),
-            received_at_ns=time.time_ns(),
-        )
-        return [self._incidents.open(gap, now)]
 
     def _fail_attempt(self, error: PolymarketWsError, now: float) -> None:
         if isinstance(error, HandshakeRejected) and error.status in _TOO_MANY:
@@ -464,7 +445,7 @@ class Connection:
         if self._session is not None:
             self._session.close()
         self._close_link()
-        stale = self._channel.lose(reason)
+        stale = self._view.lose(reason)
         if is_news:
             logger.info("%s: closed (%s)", self.name, reason)
             self._owner.deliver([*stale, self._ended(reason, "", None, None, 0)])
@@ -495,7 +476,7 @@ class Connection:
         self, reason: str, detail: str, code: int | None, delay: float | None, attempt: int
     ) -> Disconnected:
         return Disconnected(
-            channel=self._channel.name,
+            channel=self._dialect.name,
             connection=self.name,
             generation=self._generation,
             reason=reason,

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 
 from attrs import define, field
 
 from polymarket_ws.books.book import BookCore
-from polymarket_ws.channels.channel import Channel, Wanted
-from polymarket_ws.channels.merge import Handover
+from polymarket_ws.channels.dialect import Dialect
+from polymarket_ws.channels.view import View
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.events import Book, Frame, Gap
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.net.frames import Close, FrameParser, Ping, Pong, Violation
 from polymarket_ws.options import Options
-from polymarket_ws.wire.decode import NOTICES, PING, PONG, Decoded, decode, redact
-from polymarket_ws.wire.updates import Snapshot
+from polymarket_ws.wire.redaction import redact
+from polymarket_ws.wire.updates import Decoded, Snapshot
 
 from .backoff import Ending
 from .gaps import Incidents
@@ -35,8 +36,6 @@ RENEWAL_SECONDS = (
 )
 _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
-
-_DATA_BEGINS = frozenset("{[")
 
 Outgoing = str | Pong | Close
 
@@ -64,7 +63,8 @@ class Session:
 
     name: str
     """The connection's, for the logs."""
-    channel: Channel
+    dialect: Dialect
+    view: View
     options: Options
     tally: Tally
     hears: Callable[[], Container[str]]
@@ -88,37 +88,44 @@ class Session:
     """Subscribed assets without a book so far: when to ask again, and how often that was done."""
     _parser: FrameParser = field(init=False)
     _debug: bool = field(init=False)
+    _data_begins: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._parser = FrameParser(self.options.max_message_bytes)
         self._debug = logger.isEnabledFor(logging.DEBUG)
+        self._data_begins = self.dialect.data_begins
 
     @property
     def deadline(self) -> float:
         """When `tick` is due, whatever comes before."""
-        due = min(self.channel.deadline, min(self._renewals.values(), default=float("inf")))
+        due = min(self.view.deadline, min(self._renewals.values(), default=float("inf")))
         due = min(due, min((at for at, _ in self._unanswered.values()), default=float("inf")))
         if self._unanswered_ping_at is not None:
             due = min(due, self._unanswered_ping_at + self.options.pong_timeout)
         return min(self._next_ping_at, due)
 
     def open(self, wanted: Wanted, now: float) -> None:
-        """The handshake is done: subscribe. The server closes with 1008 when PING comes first."""
+        """The handshake is done: subscribe."""
         self._wanted = wanted
         self._opened_at = now
-        self._next_ping_at = now + self.options.heartbeat_interval
-        self.outbox.append(self.channel.opening_text(wanted))
+        self._next_ping_at = now + self.dialect.heartbeat.interval
+        self.outbox.extend(self.dialect.opening_texts(wanted))
         self._await_answers(wanted.cores, now)
 
     def want(self, wanted: Wanted, now: float) -> None:
         """Change the subscription of the open connection."""
-        self.outbox.extend(self.channel.change_texts(self._wanted, wanted))
+        self.outbox.extend(self.dialect.change_texts(self._wanted, wanted))
         former, self._wanted = self._wanted.cores, wanted
         for asset_id in self._unanswered.keys() - wanted.cores.keys():
             del self._unanswered[asset_id]
         self._await_answers([a for a, c in wanted.cores.items() if former.get(a) is not c], now)
 
-    def _await_answers(self, asset_ids: Iterable[str], now: float) -> None:
+    def use(self, view: View, gaps: Incidents) -> None:
+        """Feed another view from now on, and tell the gaps of others."""
+        self.view, self.incidents = view, gaps
+
+    def _await_answers(self, asset_ids: Collection[str], now: float) -> None:
+        self.view.await_answers(asset_ids)
         due_at = now + self.options.first_event_timeout
         self._unanswered.update(dict.fromkeys(asset_ids, (due_at, 0)))
 
@@ -133,12 +140,7 @@ class Session:
         heard = self.hears()
         for message in self._parser.receive(data):
             if isinstance(message, str):
-                self.messages += 1
-                self.tally.messages += 1
-                if self._debug:
-                    logger.debug("%s: < %s", self.name, redact(message))
-                if message[:1] in _DATA_BEGINS or not self._take_no_data(message, now):
-                    self._receive_data(message, now, received_at_ns, heard, items)
+                self._receive_text(message, now, received_at_ns, heard, items)
             elif isinstance(message, Ping):
                 self.outbox.append(Pong(message.payload))
             elif isinstance(message, Close):
@@ -150,77 +152,99 @@ class Session:
                 self.messages += 1
                 self.tally.messages += 1
                 self._take_flaw(DecodeError("$", "a binary message"), now, items)
-        shown: list[Item] = [*self.channel.publish(now)]
+        return self._publish(items, now)
+
+    def receive_text(self, text: str, now: float, received_at_ns: int) -> list[Item]:
+        """Take one whole message, from whatever has it: a recording, another connection."""
+        items: list[Item] = []
+        self._receive_text(text, now, received_at_ns, self.hears(), items)
+        return self._publish(items, now)
+
+    def _receive_text(
+        self, text: str, now: float, received_at_ns: int, heard: Container[str], items: list[Item]
+    ) -> None:
+        self.messages += 1
+        self.tally.messages += 1
+        if self._debug:
+            logger.debug("%s: < %s", self.name, redact(text))
+        if text[:1] in self._data_begins or not self._receive_control(text, now):
+            self._receive_data(text, now, received_at_ns, heard, items)
+
+    def _publish(self, items: list[Item], now: float) -> list[Item]:
+        """Put the books that look different before the events of the same read."""
+        shown: list[Item] = [*self.view.publish(now)]
         shown += items
         return shown
 
     def tick(self, now: float) -> list[Item]:
-        """Do what time asks for: send PING, ask for snapshots, or give up when no PONG came."""
+        """Do what time asks for: the heartbeat, asking for snapshots, giving up on a dead peer."""
         if self._renewals:
             self._renew(now)
-        items: list[Item] = [*self.channel.tick(now)]
+        items: list[Item] = [*self.view.tick(now)]
         if self._unanswered:
-            items.extend(self._ask_again(now))
+            items.extend(self._ask_for_first_books(now))
         pinged_at = self._unanswered_ping_at
         if pinged_at is not None and now - pinged_at >= self.options.pong_timeout:
             self.ended = ConnectionLost(
                 "pong_timeout", f"no PONG within {self.options.pong_timeout:g} s of a PING"
             )
         elif now >= self._next_ping_at:
-            self.outbox.append(PING)
-            self._next_ping_at = now + self.options.heartbeat_interval
+            self.outbox.append(self.dialect.heartbeat.text)
+            self._next_ping_at = now + self.dialect.heartbeat.interval
             if pinged_at is None:
                 self._unanswered_ping_at = now
         return items
 
-    def adopt(self, fresh: list[Decoded], reason: str, now: float) -> list[Item]:
+    def replace_wrong(self, fresh: list[Decoded], reason: str, now: float) -> list[Item]:
         """Replace books that were proved wrong: the Gap, the new books, the end of the Gap."""
         assets = [d.event.asset_id for d in fresh if isinstance(d.event, Book)]
-        stale = self.channel.doubt(assets, reason)
+        stale = self.view.mark_stale(assets, reason)
         if not stale:
             return []
-        items: list[Item] = [self._tell_gap(reason, stale, now)]
-        for decoded in fresh:
-            self._take(decoded, now, items)
-        return items
+        return [self._tell_gap(reason, stale, now), *self._take_all(fresh, now)]
 
-    def renew(self, asset_ids: list[str], reason: str, now: float) -> list[Item]:
+    def resubscribe(self, asset_ids: list[str], reason: str, now: float) -> list[Item]:
         """Ask for new snapshots of books that are not to be trusted: stale, and the Gap."""
-        stale = self.channel.doubt(asset_ids, reason)
+        stale = self.view.mark_stale(asset_ids, reason)
         if not stale:
             return []
-        renewed = [core.asset_id for core in stale]
-        self.outbox.extend(self.channel.renewal_texts(renewed))
-        self._await_answers(renewed, now)
+        self.ask_again([core.asset_id for core in stale], now)
         return [*stale, self._tell_gap(reason, stale, now)]
 
-    def lead(self, channel: Channel, incidents: Incidents) -> None:
-        """Deliver from now on, or, with a channel that does not lead, keep."""
-        self.channel, self.incidents = channel, incidents
+    def ask_again(self, asset_ids: list[str], now: float) -> None:
+        """Draw new snapshots of subscribed assets."""
+        self.outbox.extend(self.dialect.resubscription_texts(asset_ids, self._wanted))
+        self._await_answers(asset_ids, now)
 
-    def take_over(self, handover: Handover, now: float) -> list[Item]:
-        """Deliver what the former leader did not, and ask for what is not live after that.
+    @property
+    def unanswered(self) -> Collection[str]:
+        """Subscribed assets whose snapshot is still to come."""
+        return self._unanswered.keys()
 
-        The Gap comes first: what was missed for good was before all that this connection received.
-        What this connection will answer anyway is not asked for again.
+    def replay(
+        self, messages: Iterable[Decoded | DecodeError], lost: Collection[str], now: float
+    ) -> list[Item]:
+        """Take what another connection received, after the gap of what neither brought.
+
+        Args:
+            messages: In their order.
+            lost: Assets of which something may be missing for good. The Gap comes first: what is
+                missing came before all these messages.
+            now: Monotonic seconds.
         """
-        cores = self._wanted.cores
-        dark = {asset_id for asset_id, core in cores.items() if not core.valid}
-        coming = dark & self._unanswered.keys()
-        self.channel.await_answers(coming)
-        stale = self.channel.doubt(handover.doubtful, "disconnect")
+        stale = self.view.mark_stale(lost, "disconnect")
         items: list[Item] = [*stale, self._tell_gap("disconnect", stale, now)] if stale else []
-        for message in handover.missed:
+        items += self._take_all(messages, now)
+        items += self.view.publish(now)
+        return items
+
+    def _take_all(self, messages: Iterable[Decoded | DecodeError], now: float) -> list[Item]:
+        items: list[Item] = []
+        for message in messages:
             if isinstance(message, DecodeError):
                 self._take_flaw(message, now, items)
             else:
                 self._take(message, now, items)
-        items += self.channel.publish(now)
-        dark.update(core.asset_id for core in stale)
-        again = sorted(asset_id for asset_id in dark - coming if not cores[asset_id].valid)
-        if again:
-            self.outbox.extend(self.channel.renewal_texts(again))
-            self._await_answers(again, now)
         return items
 
     def ending(self, error: ConnectionLost | ProtocolError, now: float) -> Ending:
@@ -233,20 +257,24 @@ class Session:
         return Ending(
             useful=self.useful,
             lasting=self.useful and seconds >= LASTING_SECONDS,
-            refused=self.channel.authenticates
+            refused=self.dialect.authenticates
             and is_hint
             and not self.useful
             and seconds < AUTHENTICATION_SECONDS,
         )
 
-    def _take_no_data(self, text: str, now: float) -> bool:
-        """Take a PONG or a notice; False for any other text."""
-        if text == PONG:
-            self._receive_pong(now)
-        elif text.strip() in NOTICES:
-            self._receive_notice(text.strip())
-        else:
+    def _receive_control(self, text: str, now: float) -> bool:
+        """Take a text that carries no data; False for any other text."""
+        control = self.dialect.read_control(text, self._wanted)
+        if control is None:
             return False
+        if control.kind == "pong":
+            self._receive_pong(now)
+        else:
+            self.tally.notices += 1
+            level = logging.WARNING if control.is_warning else logging.DEBUG
+            logger.log(level, "%s: the server says %r", self.name, redact(text.strip()))
+        self.outbox.extend(control.replies)
         return True
 
     def _receive_pong(self, now: float) -> None:
@@ -255,21 +283,16 @@ class Session:
             self.tally.last_round_trip = now - self._unanswered_ping_at
         self._unanswered_ping_at = None
 
-    def _receive_notice(self, text: str) -> None:
-        self.tally.notices += 1
-        level = logging.WARNING if text == "INVALID OPERATION" else logging.DEBUG
-        logger.log(level, "%s: the server says %r", self.name, text)
-
     def _receive_data(
         self, text: str, now: float, received_at_ns: int, heard: Container[str], items: list[Item]
     ) -> None:
         self.useful = True
         self.tally.last_data_at = now
-        if Frame.event_type in heard:
-            frame = Frame(channel=self.channel.name, text=text, received_at_ns=received_at_ns)
+        if Frame.event_type in heard and self.view.is_told:
+            frame = Frame(channel=self.dialect.name, text=text, received_at_ns=received_at_ns)
             items.append(frame)
-        needed = None if self.channel.needs_events else heard
-        for decoded in decode(text, self.channel.name, received_at_ns, needed):
+        needed = None if self.view.needs_events else heard
+        for decoded in self.dialect.decode(text, received_at_ns, needed):
             if isinstance(decoded, DecodeError):
                 self._take_flaw(decoded, now, items)
             else:
@@ -279,7 +302,7 @@ class Session:
         event, update = decoded
         if update.__class__ is Snapshot:
             self._unanswered.pop(update.asset_id, None)
-        taken = self.channel.take(decoded, now)
+        taken = self.view.take(decoded, now)
         if taken is None:
             return
         self.tally.events[decoded.event_type if event is None else event.event_type] += 1
@@ -295,7 +318,7 @@ class Session:
             items += self.incidents.heal(revived, now)
 
     def _take_flaw(self, error: DecodeError, now: float, items: list[Item]) -> None:
-        stale = self.channel.take_flaw(error, now)
+        stale = self.view.take_flaw(error, now)
         if stale is None:
             return
         self.tally.decode_errors += 1
@@ -318,7 +341,7 @@ class Session:
 
     def _open_gap(self, reason: str, asset_ids: list[str], now: float, detail: str = "") -> Gap:
         gap = Gap(
-            channel=self.channel.name,
+            channel=self.dialect.name,
             connection=self.name,
             reason=reason,
             asset_ids=tuple(asset_ids),
@@ -327,7 +350,7 @@ class Session:
         logger.warning("%s: gap (%s) in %d books", self.name, reason, len(asset_ids))
         return self.incidents.open(gap, now)
 
-    def _ask_again(self, now: float) -> list[Item]:
+    def _ask_for_first_books(self, now: float) -> list[Item]:
         """Ask again for first books that have not come, all in one go; give up after some times."""
         due = sorted(a for a, (at, _) in self._unanswered.items() if at <= now)
         again = [a for a in due if self._unanswered[a][1] < REDRIVES]
@@ -337,11 +360,12 @@ class Session:
             self._unanswered[asset_id] = (now + self.options.first_event_timeout, times)
         if again:
             logger.info("%s: no book yet for %d assets: asking again", self.name, len(again))
-            self.outbox.extend(self.channel.renewal_texts(again))
+            self.outbox.extend(self.dialect.resubscription_texts(again, self._wanted))
+            self.view.await_answers(again)
         for asset_id in given_up:
             del self._unanswered[asset_id]
         untold = [a for a in given_up if not self.incidents.waits_for(a, "no_data")]
-        if not untold or not self.channel.leads:
+        if not untold or not self.view.is_told:
             return []
         # A gap of more assets must not wait for what will not come: it ends for the others.
         return [*self.incidents.forget(untold, now), self._tell_no_data(untold, now)]
@@ -362,8 +386,7 @@ class Session:
         stale = [a for a in due if a in self._wanted.cores and not self._wanted.cores[a].valid]
         if stale:
             self._renewed_at.update(dict.fromkeys(stale, now))
-            self.outbox.extend(self.channel.renewal_texts(stale))
-            self._await_answers(stale, now)
+            self.ask_again(stale, now)
 
     def _receive_close(self, close: Close) -> None:
         self.close(close.code or NORMAL_CLOSURE)

@@ -6,17 +6,27 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from polymarket_ws.channels.channel import Channel, FollowingChannel, MarketChannel, Wanted
-from polymarket_ws.connection.connection import Connection
+from polymarket_ws.books.book import BookCore
+from polymarket_ws.channels.dialect import Dialect
+from polymarket_ws.channels.view import View
+from polymarket_ws.channels.wanted import Wanted
+from polymarket_ws.connection.connection import Connection, Loss
 from polymarket_ws.connection.gaps import Incidents
+from polymarket_ws.connection.session import Session
 from polymarket_ws.delivery.event_queue import Item
+from polymarket_ws.errors import ConnectionLost, ProtocolError
+from polymarket_ws.events import Gap
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
+
+from .merge import Handover
+from .standby import FollowerView, LeaderView
 
 logger = logging.getLogger(__name__)
 
 CALL_AHEAD = 1.0  # seconds before its turn that a successor is connected, at most half of the turn
 OVERDUE_SECONDS = 60.0  # that a rotation waits for books which its successor does not get
+_TRY_AGAIN_LATER = 1013  # Polymarket's code for a slow reader: "slow consumer: send buffer full"
 LOOK_SECONDS = 0.25  # between two looks at whether the leader has frozen, or may be rotated out
 
 
@@ -27,23 +37,25 @@ class Succession:
     has been open for so long. Used by its shard's thread; `stats` and `connectors` by any.
 
     Args:
-        make: Makes a connection of this name, with its channel and the incidents it tells of.
+        make: Makes a connection of this name, with its view and the gaps that it tells.
         deliver: Takes what a new leader has to tell at once.
     """
 
     def __init__(
         self,
         name: str,
-        channel: Channel,
+        dialect: Dialect,
+        view: View,
         options: Options,
-        make: Callable[[str, Channel, Incidents], Connection],
+        make: Callable[[str, View, Incidents], Connection],
         deliver: Callable[[Sequence[Item]], None],
     ) -> None:
         self.incidents = Incidents()
         self.failovers = 0
         """Times that a follower took over without a gap in the connection."""
-        self.leader = make(name, channel, self.incidents)
-        self._channel = channel
+        self.leader = make(name, view, self.incidents)
+        self._dialect = dialect
+        self._view = view
         self._options = options
         self._deliver = deliver
         self._wanted = Wanted()
@@ -52,11 +64,10 @@ class Succession:
         self._has_frozen = False
         self._leads_since: float | None = None  # while the leader is open
         self._follower: Connection | None = None
-        if isinstance(channel, MarketChannel) and channel.merge is not None:
-            following = FollowingChannel(channel.url, channel.merge)
-            self._follower = make(f"{name}-standby", following, Incidents())
-            self._following = following
-            self._merge = channel.merge
+        if isinstance(view, LeaderView):
+            self._merge = view.merge
+            self._following = FollowerView(merge=view.merge)
+            self._follower = make(f"{name}-standby", self._following, Incidents())
         self.connections = (
             (self.leader,) if self._follower is None else (self.leader, self._follower)
         )
@@ -101,14 +112,39 @@ class Succession:
             follower.stop(reason)
         self.leader.stop(reason)
 
-    def succeed(self, lost: Connection, now: float) -> list[Item]:
-        """Let the follower lead, if it is open; returns what it has to tell at once."""
+    def lose(self, lost: Connection, error: ConnectionLost | ProtocolError, now: float) -> Loss:
+        """Let the follower lead, if the leader is lost and it is open; else end the view."""
+        if lost is not self.leader:
+            self._following.lose("disconnect")
+            return Loss()
         follower = self._follower
-        if follower is None or lost is not self.leader or not follower.is_open:
+        if follower is not None and follower.is_open:
+            self.failovers += 1
+            logger.info("%s: takes over from %s", follower.name, lost.name)
+            return Loss(after=self._promote(follower, now))
+        stale = self._view.lose("disconnect")
+        return Loss(stale, self._gap(lost, stale, error, now))
+
+    def _gap(
+        self,
+        lost: Connection,
+        stale: Sequence[BookCore],
+        error: ConnectionLost | ProtocolError,
+        now: float,
+    ) -> list[Gap]:
+        """What a lost connection leaves unknown."""
+        if self._view.is_complete_once_open and self.incidents.has_open:
+            return []  # it has not ended: the new connection was lost before it proved useful
+        missed = self._view.missed_by_loss(stale)
+        if missed is None:
             return []
-        self.failovers += 1
-        logger.info("%s: takes over from %s", follower.name, lost.name)
-        return self._promote(follower, now)
+        gap = Gap(
+            channel=self._dialect.name,
+            connection=lost.name,
+            reason=_gap_reason(error),
+            asset_ids=missed,
+        )
+        return [self.incidents.open(gap, now)]
 
     def connectors(self) -> list[threading.Thread]:
         """The threads of attempts that have not ended. Any thread."""
@@ -134,10 +170,26 @@ class Succession:
         handover = self._merge.promote(self._live(), now, was_frozen=self._has_frozen)
         self._has_frozen = False
         former, self.leader, self._follower = self.leader, follower, self.leader
-        former.lead(self._following, Incidents())
-        follower.lead(self._channel, self.incidents)
+        former.use(self._following, Incidents())
+        follower.use(self._view, self.incidents)
         self._leads_since = now
-        return follower.take_over(handover, now)
+        return [] if follower.session is None else self._go_on(follower.session, handover, now)
+
+    def _go_on(self, session: Session, handover: Handover, now: float) -> list[Item]:
+        """Deliver what the former leader did not, and ask for what is not live after that.
+
+        What this connection will answer anyway is not asked for again.
+        """
+        cores = self._wanted.cores
+        dark = {asset_id for asset_id, core in cores.items() if not core.valid}
+        coming = dark.intersection(session.unanswered)
+        self._view.await_answers(coming)
+        items = session.replay(handover.missed, handover.doubtful, now)
+        dark.update(handover.doubtful)
+        again = sorted(a for a in dark - coming if a in cores and not cores[a].valid)
+        if again:
+            session.ask_again(again, now)
+        return items
 
     def _look_after(self, follower: Connection, now: float) -> None:
         if not self.leader.is_open:
@@ -185,3 +237,10 @@ class Succession:
         self._deliver(self._promote(follower, now))
         logger.info("%s: leads instead of %s (%s)", self.leader.name, former.name, reason)
         former.leave(reason, now)
+
+
+def _gap_reason(error: ConnectionLost | ProtocolError) -> str:
+    if error.code == _TRY_AGAIN_LATER and "slow consumer" in error.detail:
+        return "slow_consumer"
+    is_silent = isinstance(error, ConnectionLost) and error.reason == "silent"
+    return "silent" if is_silent else "disconnect"

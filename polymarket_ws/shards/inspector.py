@@ -8,13 +8,13 @@ import ssl
 import threading
 from collections.abc import Callable
 
-from polymarket_ws.channels.channel import MarketChannel
+from polymarket_ws.channels.dialect import Dialect
+from polymarket_ws.channels.market import MarketView
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.errors import HandshakeRejected
 from polymarket_ws.options import Options
 from polymarket_ws.schedule import Agenda
-from polymarket_ws.wire.decode import Decoded
-from polymarket_ws.wire.updates import Snapshot
+from polymarket_ws.wire.updates import Decoded, Snapshot
 
 from .failover import Succession
 from .probe import Probe
@@ -37,7 +37,8 @@ class Lookout:
     def __init__(
         self,
         succession: Succession,
-        channel: MarketChannel,
+        dialect: Dialect,
+        view: MarketView,
         options: Options,
         ssl_context: Callable[[], ssl.SSLContext],
         pacer: Pacer,
@@ -47,7 +48,8 @@ class Lookout:
         self.probes = 0
         self._succession = succession
         self._connection = succession.leader
-        self._channel = channel
+        self._dialect = dialect
+        self._view = view
         self._options = options
         self._ssl_context = ssl_context
         self._pacer = pacer
@@ -85,7 +87,7 @@ class Lookout:
         """Do what is due: begin a probe, go on with it, judge its answers."""
         if self._connection is not self._succession.leader:
             self.close()
-            self._channel.books.doubt_again(now)
+            self._view.books.doubt_again(now)
         elif not self._connection.is_open:
             self.close()
         self._connection = self._succession.leader
@@ -104,7 +106,7 @@ class Lookout:
         for asset_ids in self._suspicions.values():
             asset_ids.clear()
         self._unsettled.clear()
-        self._channel.release(core.asset_id for core in self._channel.books)
+        self._view.release(core.asset_id for core in self._view.books)
         if probe is not None:
             probe.close()
 
@@ -124,7 +126,7 @@ class Lookout:
         self._watch.begin(wanted.cores, now, anew=anew)
 
     def _suspect(self, now: float) -> None:
-        doubted = [core.asset_id for core in self._channel.books.suspects(now)]
+        doubted = [core.asset_id for core in self._view.books.suspects(now)]
         doubted += self._doubted_still(now)
         silent = self._watch.suspects(self._connection.wanted.cores, now)
         self._suspicions["mismatch"].update(dict.fromkeys(doubted))
@@ -159,10 +161,10 @@ class Lookout:
         self.probes += 1
         self._asked_at = now
         # Held from here on, what the live connection says is put on top of the answers.
-        self._channel.question(asset_ids)
+        self._view.question(asset_ids)
         self._probe = Probe(
             self._connection.name,
-            self._channel.url,
+            self._dialect,
             self._options,
             self._ssl_context,
             self._wake,
@@ -201,13 +203,13 @@ class Lookout:
             core = self._connection.wanted.cores.get(asset_id)
             if core is not None and isinstance(decoded.update, Snapshot) and core.valid:
                 reason = core.mismatch_reason
-                if self._channel.books.settle(core, decoded.update, now) == "different":
+                if self._view.books.settle(core, decoded.update, now) == "different":
                     wrong.setdefault(reason, []).append(decoded)
         for reason, fresh in wrong.items():  # a lost change mostly breaks both twins: one incident
-            self._connection.adopt(fresh, reason, now)
+            self._connection.replace_wrong(fresh, reason, now)
         if wrong:
             self._succession.replace_wrong(now)
-        self._channel.release(probe.asset_ids)
+        self._view.release(probe.asset_ids)
         for asset_id in set(probe.asset_ids) - probe.answers.keys():
             self._unsettled.put(asset_id, now + RETRY_SECONDS)
 
@@ -218,8 +220,8 @@ class Lookout:
         ever less often. A probe without any answer proves nothing.
         """
         unheard = [a for a in probe.answers if not self._has_heard(a)]
-        frozen = [a for a in unheard if self._channel.differs(probe.answers[a])]
-        self._channel.release(probe.asset_ids)
+        frozen = [a for a in unheard if self._view.differs(probe.answers[a])]
+        self._view.release(probe.asset_ids)
         without = set(probe.asset_ids) - probe.answers.keys() if probe.was_answered else set()
         self._watch.was_quiet({*unheard, *without} - set(frozen), now)
         self._watch.was_frozen(frozen, now)
@@ -239,8 +241,8 @@ class Lookout:
         is_silent = silent_for >= (self._options.data_timeout or 0.0)
         if is_silent or not self._renewed.isdisjoint(asset_ids):
             if self._succession.has_standby:
-                self._connection.adopt(fresh, "silent", now)
+                self._connection.replace_wrong(fresh, "silent", now)
             self._connection.lose_silent(now)
             return
         self._renewed.update(asset_ids)
-        self._connection.renew(asset_ids, "silent", now)
+        self._connection.resubscribe(asset_ids, "silent", now)

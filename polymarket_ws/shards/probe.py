@@ -8,14 +8,15 @@ import ssl
 import time
 from collections.abc import Callable
 
+from polymarket_ws.channels.dialect import Dialect
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.session import NORMAL_CLOSURE
 from polymarket_ws.errors import ConnectionLost, ConnectTimeout, PolymarketWsError, ProtocolError
 from polymarket_ws.net.attempt import Attempt, Link
 from polymarket_ws.net.attempt_thread import Connecting
 from polymarket_ws.net.frames import Close, FrameParser, Violation
 from polymarket_ws.options import Options
-from polymarket_ws.wire.decode import Decoded, decode, market_subscription
-from polymarket_ws.wire.updates import Snapshot
+from polymarket_ws.wire.updates import Decoded, Snapshot
 
 ANSWER_SECONDS = 3.0  # from the first answer to the last
 
@@ -36,7 +37,7 @@ class Probe:
     def __init__(
         self,
         name: str,
-        url: str,
+        dialect: Dialect,
         options: Options,
         ssl_context: Callable[[], ssl.SSLContext],
         wake: Callable[[], None],
@@ -51,6 +52,7 @@ class Probe:
         self.answers: dict[str, Decoded] = {}
         self.error: PolymarketWsError | None = None
         self.is_done = False
+        self._dialect = dialect
         self._options = options
         self._selector = selector
         self._parser = FrameParser(options.max_message_bytes)
@@ -58,7 +60,7 @@ class Probe:
         self._deadline = now + 2 * options.connect_timeout
         self.was_answered = False
         """Whether the server answered at all, with books or with none."""
-        self._connecting = Connecting(self.name, Attempt(url, options, ssl_context), wake)
+        self._connecting = Connecting(self.name, Attempt(dialect.url, options, ssl_context), wake)
         self._connecting.start()
         self.thread = self._connecting.thread
         logger.info("%s: asking for %d snapshots (%s)", self.name, len(asset_ids), why)
@@ -118,7 +120,8 @@ class Probe:
     def _ask(self, link: Link) -> None:
         self._link = link
         self._selector.register(link, selectors.EVENT_READ, self)
-        link.send(market_subscription(self.asset_ids, custom_features=False))
+        for text in self._dialect.opening_texts(Wanted(frozenset(self.asset_ids))):
+            link.send(text)
         self._write(link)
 
     def _write(self, link: Link) -> None:
@@ -128,7 +131,7 @@ class Probe:
             self._selector.modify(link, events, self)
 
     def _take(self, text: str) -> None:
-        for decoded in decode(text, "market", time.time_ns()):
+        for decoded in self._dialect.decode(text, time.time_ns(), None):
             if isinstance(decoded, Decoded) and isinstance(decoded.update, Snapshot):
                 self.answers.setdefault(decoded.update.asset_id, decoded)
 

@@ -14,12 +14,15 @@ from collections.abc import Callable, Container, Sequence
 
 import attrs
 
-from polymarket_ws.channels.channel import Channel, MarketChannel, Wanted
-from polymarket_ws.connection.connection import Connection
+from polymarket_ws.channels.dialect import Dialect
+from polymarket_ws.channels.market import MarketView
+from polymarket_ws.channels.view import View
+from polymarket_ws.channels.wanted import Wanted
+from polymarket_ws.connection.connection import Connection, Loss
 from polymarket_ws.connection.gaps import Incidents
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.delivery.event_queue import Item
-from polymarket_ws.errors import PolymarketWsError
+from polymarket_ws.errors import ConnectionLost, PolymarketWsError, ProtocolError
 from polymarket_ws.events import CONTINUITY, Event
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
@@ -54,7 +57,8 @@ class Shard:
     def __init__(
         self,
         name: str,
-        channel: Channel,
+        dialect: Dialect,
+        view: View,
         options: Options,
         ssl_context: Callable[[], ssl.SSLContext],
         pacer: Pacer,
@@ -77,16 +81,24 @@ class Shard:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
 
-        def make(name: str, channel: Channel, incidents: Incidents) -> Connection:
-            selector = self._selector
-            return Connection(name, channel, options, ssl_context, pacer, self, selector, incidents)
+        def make(name: str, view: View, gaps: Incidents) -> Connection:
+            return Connection(
+                name, dialect, view, options, ssl_context, pacer, self, self._selector, gaps
+            )
 
-        self._succession = Succession(name, channel, options, make, self.deliver)
+        self._succession = Succession(name, dialect, view, options, make, self.deliver)
         self._lookout = (
             Lookout(
-                self._succession, channel, options, ssl_context, pacer, self.wake, self._selector
+                self._succession,
+                dialect,
+                view,
+                options,
+                ssl_context,
+                pacer,
+                self.wake,
+                self._selector,
             )
-            if isinstance(channel, MarketChannel)
+            if isinstance(view, MarketView)
             else None
         )
         self._inbox: deque[Wanted] = deque()
@@ -156,8 +168,8 @@ class Shard:
     def stats(self, now: float) -> list[ConnectionStats]:
         return self._succession.stats(now)
 
-    def succeed(self, lost: Connection, now: float) -> list[Item]:
-        return self._succession.succeed(lost, now)
+    def lose(self, lost: Connection, error: ConnectionLost | ProtocolError, now: float) -> Loss:
+        return self._succession.lose(lost, error, now)
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:

@@ -28,7 +28,7 @@ from polymarket_ws.events import (
     Value,
 )
 
-from .fast_path import Decoded, read_usual
+from .fast_path import read_usual
 from .fields import (
     digits,
     expected,
@@ -48,31 +48,7 @@ from .fields import (
 )
 from .json_text import ShapeError, check_text, elements
 from .redaction import redact
-from .requests import (
-    market_change,
-    market_subscription,
-    user_change,
-    user_subscription,
-)
-from .updates import Change, Changes, Snapshot
-
-__all__ = [
-    "NOTICES",
-    "PING",
-    "PONG",
-    "Decoded",
-    "decode",
-    "market_change",
-    "market_subscription",
-    "redact",
-    "user_change",
-    "user_subscription",
-]
-
-PING = "PING"
-PONG = "PONG"
-NOTICES = frozenset({"INVALID OPERATION", "NO NEW ASSETS", ""})
-"""Texts that are no JSON and no data (PROTOCOL 1.1, 1.2); compare after strip()."""
+from .updates import Change, Changes, Decoded, Snapshot
 
 _ALIASES = {"assets_ids": ("asset_ids", "token_ids"), "match_time": ("matchtime",)}
 _SIGNED = frozenset({"spread", "fee_rate_bps", "taker_base_fee"})
@@ -118,10 +94,11 @@ class _Field(NamedTuple):
     is_part: bool
 
 
-def decode(
-    text: str, channel: str, received_at_ns: int, heard: Container[str] | None = None
+def decode_market(
+    text: str, received_at_ns: int, heard: Container[str] | None = None
 ) -> Sequence[Decoded | DecodeError]:
-    """The events of one text message in the wire's order, and an error for each bad one.
+    """The events of one text of the market channel in the wire's order, and an error for each bad
+    one.
 
     No text raises. A flaw costs as little as it can, and its error follows what is left:
 
@@ -133,14 +110,20 @@ def decode(
       would be taken for true.
 
     Args:
-        text: A message that is neither PONG nor one of NOTICES.
-        channel: "market" or "user".
+        text: A message that carries data.
         received_at_ns: Given to every event.
         heard: The event types that somebody listens for: of others the event may be None where
             the books need their update alone. None is all.
     """
-    usual = read_usual(text, received_at_ns, heard) if channel == "market" else None
-    return _decode_any(text, channel, received_at_ns) if usual is None else usual
+    usual = read_usual(text, received_at_ns, heard)
+    return _decode_any(text, "market", received_at_ns) if usual is None else usual
+
+
+def decode_user(
+    text: str, received_at_ns: int, heard: Container[str] | None = None
+) -> Sequence[Decoded | DecodeError]:
+    """The same of the user channel, of which every event is made."""
+    return _decode_any(text, "user", received_at_ns)
 
 
 def _decode_any(text: str, channel: str, received_at_ns: int) -> list[Decoded | DecodeError]:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from decimal import Decimal
 from operator import gt, lt
-from typing import Any, NamedTuple
+from typing import Any
 
-from polymarket_ws.events import Book, Event, Level, LevelChange, PriceChange, Side
+from polymarket_ws.events import Book, Level, LevelChange, Side
 
 from .construct import make_last_trade_price, make_level_change, make_price_change
 from .levels import LevelReader, check_levels, is_number, read_price
 from .prices import known_prices
 from .shapes import BookShape, ChangesShape, PrintShape, Shape, Unusual
 from .stdlib_parser import parse as parse_plain
-from .updates import Changes, Snapshot
+from .updates import Changes, Decoded, Snapshot
 
 _MS_CHARS = 13
 
@@ -37,22 +37,6 @@ parse_fast = find_fast_parser()
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 _new = tuple.__new__  # what a named tuple's own constructor does, by one call less
 _levels = LevelReader()
-
-
-class Decoded(NamedTuple):
-    """One event, and what the books need of it."""
-
-    event: Event | None
-    """None for a book or a price_change that nobody listens for."""
-    update: Snapshot | Changes | None
-    """For a book or a price_change, in the wire's own strings; else None."""
-
-    @property
-    def event_type(self) -> str:
-        """The event's, also where it was not made."""
-        if self.event is not None:
-            return self.event.event_type
-        return PriceChange.event_type if isinstance(self.update, Changes) else Book.event_type
 
 
 def read_usual(

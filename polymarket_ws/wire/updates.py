@@ -1,4 +1,6 @@
-"""What the wire says of a book, in its own strings: a whole one, or levels that changed."""
+"""What one element of a message becomes: an event, and in the wire's own strings what the books
+need of it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from attrs import define
+
+from polymarket_ws.events import Book, Event, PriceChange
 
 
 @define  # not frozen, which would make it in three times the time
@@ -49,3 +53,19 @@ class Snapshot(NamedTuple):
     def is_answer(self) -> bool:
         """Whether it answers a subscription: only such a one has a tick_size (PROTOCOL 1.3)."""
         return self.tick_size is not None
+
+
+class Decoded(NamedTuple):
+    """One event, and what the books need of it."""
+
+    event: Event | None
+    """None for a book or a price_change that nobody listens for."""
+    update: Snapshot | Changes | None
+    """For a book or a price_change, in the wire's own strings; else None."""
+
+    @property
+    def event_type(self) -> str:
+        """The event's, also where it was not made."""
+        if self.event is not None:
+            return self.event.event_type
+        return PriceChange.event_type if isinstance(self.update, Changes) else Book.event_type

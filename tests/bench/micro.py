@@ -45,15 +45,15 @@ def _each(
 def decode_ours(path: str, kind: str) -> dict[str, Any]:
     """Our decoder, every event made; in each pass it meets the levels of the books anew."""
     from polymarket_ws.wire import fast_path as usual
-    from polymarket_ws.wire.decode import decode
+    from polymarket_ws.wire.decode import decode_market
 
     snapshot = _workload(path).snapshot
 
     def begin() -> None:
         usual._levels._known.clear()
-        decode(snapshot, "market", 0)
+        decode_market(snapshot, 0)
 
-    return _each(_texts(path, kind), lambda text: decode(text, "market", 0), begin)
+    return _each(_texts(path, kind), lambda text: decode_market(text, 0), begin)
 
 
 def decode_plain(path: str, kind: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _level(book: int, level: int, cents: int) -> dict[str, str]:
 def memory_ours(*_: str) -> dict[str, Any]:
     """10 000 live books of ours, hashes checked once."""
     from polymarket_ws.books.shelf import BookCore, Books
-    from polymarket_ws.wire.decode import Decoded, decode
+    from polymarket_ws.wire.decode import Decoded
 
     texts = _book_texts(10_000)
     books = Books("top")
@@ -115,7 +115,7 @@ def memory_ours(*_: str) -> dict[str, Any]:
     gc.collect()
     before = _resident_bytes()
     for text in texts:
-        (decoded,) = decode(text, "market", 0, frozenset())
+        (decoded,) = decode_market(text, 0, frozenset())
         assert isinstance(decoded, Decoded)
         books.replace(decoded.update, 0.0)  # type: ignore[arg-type]  # a snapshot
     del text, decoded
@@ -143,15 +143,20 @@ def memory_dicts(*_: str) -> dict[str, Any]:
 def scale(_: str, assets: str) -> dict[str, Any]:
     """One session's cost for each message, with so many assets subscribed, verify "top"."""
     from polymarket_ws.books.shelf import BookCore, Books
-    from polymarket_ws.channels.channel import MarketChannel, Wanted
+    from polymarket_ws.channels import clob
+    from polymarket_ws.channels.market import MarketDialect, MarketView
+    from polymarket_ws.channels.wanted import Wanted
     from polymarket_ws.connection.session import Session, Tally
     from polymarket_ws.options import Options
 
     work = simulated(rounds=4000, markets=int(assets) // 2, depth=10)
-    channel = MarketChannel("ws://127.0.0.1/ws/market", Books("top"))
+    dialect = MarketDialect("ws://127.0.0.1/ws/market", clob.heartbeat(10))
+    view = MarketView(Books("top"))
     wanted = Wanted(frozenset(work.asset_ids), {a: BookCore(a) for a in work.asset_ids})
-    channel.adopt(wanted)
-    session = Session("scale", channel, Options(), Tally(), lambda: frozenset({"price_change"}))
+    view.want(wanted)
+    session = Session(
+        "scale", dialect, view, Options(), Tally(), lambda: frozenset({"price_change"})
+    )
     session.open(wanted, 0.0)
     session.receive(frame(work.snapshot), 0.0, 0)
     blob = b"".join(map(frame, work.texts))

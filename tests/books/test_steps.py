@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.loopback import text_frame
 from kit.recorder import DEADLINE, Recorder
@@ -20,10 +20,11 @@ from kit.recorder import DEADLINE, Recorder
 from polymarket_ws import Book, LiveBook, Subscriber
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import CHECK_SECONDS, LONGEST_STEP, STEP_SECONDS, Books
-from polymarket_ws.channels.channel import MarketChannel, Wanted
+from polymarket_ws.channels.market import MarketView
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.testing import FakeServer, SimulatedExchange
-from polymarket_ws.wire.decode import Decoded, decode
-from polymarket_ws.wire.updates import Snapshot
+from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.updates import Decoded, Snapshot
 
 Wire = dict[str, Any]
 UNHEARD = ("order", "trade")
@@ -38,8 +39,8 @@ class Connection:
         self.exchange = exchange
         self.books = Books(verify)
         self.cores = {asset_id: BookCore(asset_id) for asset_id in exchange.asset_ids}
-        self.channel = MarketChannel("wss://example", self.books)
-        self.channel.adopt(Wanted(frozenset(self.cores), self.cores))
+        self.view = MarketView(self.books)
+        self.view.want(Wanted(frozenset(self.cores), self.cores))
         self.now = 100.0
         self.told: list[BookCore] = []
         """The books that on_book_update was told of, in order."""
@@ -49,10 +50,10 @@ class Connection:
     def read(self, *events: object) -> None:
         """What arrives together, and the timers that are due after it."""
         for event in events:
-            for decoded in decode(json.dumps(event), "market", 0):
+            for decoded in decode_market(json.dumps(event), 0):
                 assert isinstance(decoded, Decoded)
-                self.channel.take(decoded, self.now)
-        self.told += self.channel.publish(self.now)
+                self.view.take(decoded, self.now)
+        self.told += self.view.publish(self.now)
         self.wait(0.0)
 
     def wait(self, seconds: float) -> None:
@@ -60,7 +61,7 @@ class Connection:
         until = self.now + seconds
         while (due := self.books.deadline) <= until:
             self.now = max(self.now, due)
-            self.told += self.channel.tick(self.now)
+            self.told += self.view.tick(self.now)
             if self.books.suspects(self.now):
                 break
         self.now = until
@@ -127,6 +128,7 @@ def best_shown(connection: Connection, asset_id: str) -> tuple[Decimal | None, D
 # --- right streams -------------------------------------------------------------------------------
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from(["hash", "top"]))
 def test_a_step_in_one_read_is_shown_whole_at_its_end(seed: int, verify: str) -> None:
     """Nothing waits: what is shown after each read is the exchange's own book."""
@@ -140,6 +142,7 @@ def test_a_step_in_one_read_is_shown_whole_at_its_end(seed: int, verify: str) ->
     assert {"hash": {"verified"}, "top": {"unverified"}}[verify] == connection.integrities()
 
 
+@settings(max_examples=40)
 @given(
     st.integers(0, 10_000), st.sampled_from(["market", "taker"]), st.sampled_from(["early", "late"])
 )
@@ -167,6 +170,7 @@ def test_a_step_cut_by_reads_is_no_mismatch(seed: int, price: Any, timing: Any) 
     assert (0, 0, 0) == (counts.hash_mismatches, counts.top_mismatches, counts.refresh_mismatches)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.data())
 def test_steps_of_two_markets_interleave(seed: int, data: st.DataObject) -> None:
     """Each market's messages keep their order, and end nothing of the other one's."""
@@ -337,7 +341,7 @@ def test_an_unfinished_step_ends_with_its_connection() -> None:
     yes = exchange.asset_ids[0]
     before = connection.shown()
     connection.read(first)
-    connection.channel.lose("disconnect")
+    connection.view.lose("disconnect")
 
     assert float("inf") == connection.books.deadline
     assert before == connection.shown()
@@ -352,7 +356,7 @@ def test_evidence_that_has_the_whole_step_does_not_judge_half_of_it() -> None:
     yes = exchange.asset_ids[0]
     core = connection.cores[yes]
     connection.read(first)
-    [decoded] = decode(json.dumps(exchange.snapshot(yes)), "market", 0)
+    [decoded] = decode_market(json.dumps(exchange.snapshot(yes)), 0)
     assert isinstance(decoded, Decoded)
     assert isinstance(decoded.update, Snapshot)
 
@@ -463,14 +467,12 @@ def test_a_captured_step_is_no_false_alarm(
         before = received(server, sub)
         if in_one_read:
             server.send_bytes(b"".join(map(text_frame, texts)))
-            server.wait_until(lambda: received(server, sub) >= before + len(texts))
+            assert sub._wait_until(lambda: received(server, sub) >= before + len(texts), DEADLINE)
         for number, text in enumerate([] if in_one_read else texts, before + 1):
             server.send(text)
-            server.wait_until(lambda n=number: received(server, sub) >= n)  # type: ignore[misc]
-        assert server.wait_until(
-            lambda: all(book.integrity == "verified" for book in sub.books.values())
-        )
-        server.settle(sub)
+            sub._wait_until(lambda n=number: received(server, sub) >= n, DEADLINE)  # type: ignore[misc]
+        assert sub._wait_until(lambda: sub.stats().hash_checks >= 4, DEADLINE)
+        assert {"verified"} == {book.integrity for book in sub.books.values()}
         stats = sub.stats()
 
     assert ([], []) == (watcher.crossed, gaps.items)

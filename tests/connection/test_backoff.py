@@ -124,7 +124,7 @@ def test_a_404_of_the_first_attempt_is_a_wrong_url() -> None:
 def test_a_404_after_a_connection_is_retried() -> None:
     """The URL was right once: the server is being changed."""
     backoff = Backoff(Options())
-    backoff.succeed()
+    backoff.opened()
 
     assert None is backoff.fail(HandshakeRejected(404), 0.5, None).fatal
 

@@ -13,6 +13,7 @@ import pytest
 from attrs import asdict, evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.dialects import market_dialect, user_dialect
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, TextMessage
 from wsproto.events import Ping as WsPing
@@ -21,18 +22,20 @@ from polymarket_ws.account.views import Account
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.books.shelf import Books
-from polymarket_ws.channels.channel import FollowingChannel, MarketChannel, UserChannel, Wanted
-from polymarket_ws.channels.merge import Handover, Merge
+from polymarket_ws.channels.market import MarketView
+from polymarket_ws.channels.user import UserView
+from polymarket_ws.channels.view import BooklessView
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.backoff import Ending
 from polymarket_ws.connection.gaps import Incidents
 from polymarket_ws.connection.session import REDRIVES, Session, Tally
-from polymarket_ws.credentials import Credentials
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.events import EVENTS, Book, Frame, Gap, PriceChange, Resync, Trade, Unknown
 from polymarket_ws.net.frames import Close, Pong
 from polymarket_ws.options import Options
-from polymarket_ws.wire.decode import Decoded, decode
+from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.updates import Decoded
 
 MARKET = "0x" + "a" * 64
 NO_BOOK_TEXT = json.dumps({"event_type": "later", "n": 1})
@@ -105,9 +108,9 @@ class Market:
         cores = {id_: BookCore(id_) for id_ in ("1", "2")}
         self.books = {id_: LiveBook(core, lambda: 0.0) for id_, core in cores.items()}
         self.wanted = Wanted(frozenset(cores), cores)
-        channel = MarketChannel("wss://example", books)
-        channel.adopt(self.wanted)
-        self.session = Session("main", channel, options, Tally(), lambda: heard)
+        view = MarketView(books)
+        view.want(self.wanted)
+        self.session = Session("main", market_dialect(), view, options, Tally(), lambda: heard)
         if opened:
             self.session.open(self.wanted, OPENED_AT)
             self.sent()
@@ -120,35 +123,18 @@ class Market:
         return self.session.receive(b"".join(frames), now, int(now * 1e9))
 
 
-class Standby(Market):
-    """A session that follows, and the channel that it leads with once it takes over."""
-
-    def __init__(self) -> None:
-        super().__init__(opened=False)
-        self.leading = self.session.channel
-        assert isinstance(self.leading, MarketChannel)
-        self.leading.merge = Merge()
-        following = FollowingChannel("wss://example", self.leading.merge)
-        following.adopt(self.wanted)
-        self.leading.adopt(self.wanted)
-        self.session.lead(following, Incidents())
-        self.session.open(self.wanted, OPENED_AT)
-        self.sent()
-
-    def take_over(self, *missed: Decoded | DecodeError, doubtful: list[str]) -> list[Item]:
-        self.session.lead(self.leading, Incidents())
-        return self.session.take_over(Handover(list(missed), doubtful), OPENED_AT)
-
-
 class User(Market):
     """A session on the user channel, all markets, opened at OPENED_AT."""
 
     def __init__(self) -> None:
         self.account = Account()
-        credentials = Credentials("KEY-1", "SECRET-1", "PASS-1")
-        channel = UserChannel("wss://example", self.account, credentials)
         self.session = Session(
-            "user", channel, OPTIONS, Tally(), lambda: frozenset(EVENTS) - {"frame"}
+            "user",
+            user_dialect(),
+            UserView(account=self.account),
+            OPTIONS,
+            Tally(),
+            lambda: frozenset(EVENTS) - {"frame"},
         )
         self.session.open(Wanted(None), OPENED_AT)
 
@@ -587,15 +573,15 @@ def test_proof_from_elsewhere_replaces_a_book() -> None:
     """Gap, the new book, Resync; nothing for a book that was stale already."""
     market = Market()
     market.receive(text_frame(book_text()))
-    fresh = [d for d in decode(book_text(bid="0.3"), "market", 0) if isinstance(d, Decoded)]
+    fresh = [d for d in decode_market(book_text(bid="0.3"), 0) if isinstance(d, Decoded)]
 
-    items = market.session.adopt(fresh, "hash_mismatch", OPENED_AT)
+    items = market.session.replace_wrong(fresh, "hash_mismatch", OPENED_AT)
 
     assert [Gap, BookCore, Book, Resync] == [type(item) for item in items]
     assert [("Gap", "hash_mismatch", "1"), ("Resync", "hash_mismatch", "1")] == gaps(items)
     assert Decimal("0.3") == market.books["1"].best_bid
     market.receive(flaw())
-    assert [] == market.session.adopt(fresh, "hash_mismatch", OPENED_AT)
+    assert [] == market.session.replace_wrong(fresh, "hash_mismatch", OPENED_AT)
 
 
 def test_books_in_doubt_are_asked_for_anew() -> None:
@@ -603,11 +589,11 @@ def test_books_in_doubt_are_asked_for_anew() -> None:
     market = Market()
     market.receive(text_frame(book_text()))
 
-    items = market.session.renew(["1", "2"], "silent", OPENED_AT)
+    items = market.session.resubscribe(["1", "2"], "silent", OPENED_AT)
 
     assert [BookCore, Gap] == [type(item) for item in items]
     assert (renewal("1"), "silent") == (market.sent(), market.books["1"].stale_reason)
-    assert [] == market.session.renew(["1", "2"], "silent", OPENED_AT)
+    assert [] == market.session.resubscribe(["1", "2"], "silent", OPENED_AT)
     healed = market.receive(text_frame(book_text()))
     assert [("Resync", "silent", "1")] == gaps(healed)
 
@@ -617,7 +603,7 @@ def test_own_orders_have_nothing_to_renew() -> None:
     user = User()
     user.sent()
 
-    assert [] == user.session.renew(["1"], "silent", OPENED_AT)
+    assert [] == user.session.resubscribe(["1"], "silent", OPENED_AT)
     assert [] == user.sent()
 
 
@@ -648,7 +634,7 @@ def test_what_has_come_or_is_unwanted_is_not_asked_for_again() -> None:
     market = Market(options=Options(heartbeat_interval=60, first_event_timeout=15))
     market.receive(text_frame(book_text("1")))
     cores = {"1": market.wanted.cores["1"], long_id: BookCore(long_id)}
-    market.session.channel.adopt(Wanted(frozenset(cores), cores))
+    market.session.view.want(Wanted(frozenset(cores), cores))
     market.session.want(Wanted(frozenset(cores), cores), OPENED_AT + 5)
     market.sent()
 
@@ -809,89 +795,74 @@ def test_no_repr_shows_the_secret() -> None:
     assert "SECRET-1" not in repr(user.session)
 
 
-# --- taking over ---------------------------------------------------------------------------------
+# --- other owners --------------------------------------------------------------------------------
 
 
-def test_a_follower_tells_nothing_and_keeps_its_heartbeat() -> None:
-    """Its events, flaws and missing answers are kept or counted, not told."""
-    standby = Standby()
+class Kept(BooklessView):
+    """The view of an owner that keeps what it receives, and tells nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(is_told=False, is_complete_once_open=False)
+        self.kept: list[Decoded | DecodeError] = []
+
+    def take(self, decoded: Decoded, now: float) -> None:
+        self.kept.append(decoded)
+
+    def take_flaw(self, error: DecodeError, now: float) -> None:
+        self.kept.append(error)
+
+
+def test_a_view_that_only_keeps_tells_nothing_and_keeps_its_heartbeat() -> None:
+    """Its events, flaws, raw frames and missing answers are kept or counted, not told."""
+    market, view = Market(opened=False, hears_frames=True), Kept()
+    market.session.use(view, Incidents())
+    market.session.open(market.wanted, OPENED_AT)
     broken = text_frame('{"event_type":"book","market":"0x1","asset_id":"1"}')
 
-    assert [] == standby.receive(text_frame(book_text()), broken, text_frame("PONG"))
-    assert standby.leading.merge.has_answered("1")  # type: ignore[union-attr]
-    assert (0, 0) == (standby.session.tally.decode_errors, len(standby.session.tally.events))
+    assert [] == market.receive(text_frame(book_text()), broken, text_frame("PONG"))
+    assert [Decoded, DecodeError] == [type(item) for item in view.kept]
+    assert (0, 0) == (market.session.tally.decode_errors, len(market.session.tally.events))
     silent_for = OPENED_AT + (REDRIVES + 2) * OPTIONS.first_event_timeout
-    told = [standby.session.tick(OPENED_AT + n * OPTIONS.first_event_timeout) for n in range(1, 6)]
+    told = [market.session.tick(OPENED_AT + n * OPTIONS.first_event_timeout) for n in range(1, 6)]
     assert [[]] * 5 == told
-    assert standby.session.deadline < silent_for
+    assert market.session.deadline < silent_for
 
 
-def test_a_new_leader_delivers_what_was_missed_and_asks_for_what_is_dark() -> None:
-    """A book that lives goes on; one whose answer this connection awaits is waited for, one that
-    it has had is asked for anew.
-    """
-    standby = Standby()
-    standby.receive(text_frame(book_text("1")))
-    [change] = decode(change_text("0.4"), "market", 0)
+def test_a_message_may_come_from_something_that_is_no_socket() -> None:
+    """A whole text is taken like one that came in frames, and counted."""
+    market, other = Market(), Market()
+
+    expected = market.receive(text_frame(book_text()))
+    actual = other.session.receive_text(book_text(), OPENED_AT, int(OPENED_AT * 1e9))
+
+    assert described(expected) == described(actual)
+    assert (1, 1) == (other.session.messages, other.session.tally.messages)
+
+
+def test_what_another_connection_received_is_told_after_its_gap() -> None:
+    """The lost book is stale, then what was received; a refresh among it heals the book."""
+    market = Market()
+    market.receive(text_frame(book_text("1")), text_frame(book_text("2")))
+    [refresh] = decode_market(book_text("2", "0.3", timestamp=2, answers=False), 0)
     flaw = DecodeError("$", "?")
 
-    told = standby.take_over(change, flaw, doubtful=[])
+    told = market.session.replay([refresh, flaw], ["2"], OPENED_AT)
 
-    assert [change.event, flaw] == told  # type: ignore[union-attr]
-    assert renewal("1") == standby.sent()
-    assert standby.wanted.cores["2"].is_awaited
-
-
-def test_a_new_leader_says_what_may_have_been_missed() -> None:
-    """The doubtful book is stale, told as a Gap, and asked for; nothing is dark besides."""
-    standby = Standby()
-    for core in standby.wanted.cores.values():
-        [snapshot] = decode(book_text(core.asset_id), "market", 0)
-        assert isinstance(snapshot, Decoded)
-        standby.receive(text_frame(book_text(core.asset_id)))
-        standby.leading.take(snapshot, OPENED_AT)
-
-    stale, told = standby.take_over(doubtful=["2"])
-
-    assert (standby.wanted.cores["2"], "disconnect", ("2",)) == (stale, told.reason, told.asset_ids)  # type: ignore[union-attr]
-    assert renewal("2") == standby.sent()
-    assert ("live", "disconnect") == tuple(
-        core.published.stale_reason or "live" for core in standby.wanted.cores.values()
-    )
+    events = [item for item in told if not isinstance(item, BookCore)]
+    assert [Gap, Book, Resync, DecodeError] == [type(item) for item in events]
+    assert ("disconnect", ("2",)) == (events[0].reason, events[0].asset_ids)  # type: ignore[union-attr]
+    assert all(core.valid for core in market.wanted.cores.values())
 
 
-def test_a_missed_refresh_follows_the_gap_of_its_book() -> None:
-    """It heals the doubtful book; what was missed for good is one Gap, not a refresh_mismatch."""
-    standby = Standby()
-    for core in standby.wanted.cores.values():
-        [snapshot] = decode(book_text(core.asset_id), "market", 0)
-        assert isinstance(snapshot, Decoded)
-        standby.leading.take(snapshot, OPENED_AT)
-        standby.receive(text_frame(book_text(core.asset_id)))
-    [refresh] = decode(book_text("2", "0.3", timestamp=2, answers=False), "market", 0)
+def test_what_is_asked_for_again_is_awaited() -> None:
+    """And asked for once more when nothing comes."""
+    market = Market()
+    market.receive(text_frame(book_text("1")), text_frame(book_text("2")))
 
-    told = standby.take_over(refresh, doubtful=["2"])
+    market.session.ask_again(["2"], OPENED_AT)
+    asked = market.sent()
 
-    assert ["disconnect"] == [item.reason for item in told if isinstance(item, Gap)]
-    assert [Gap, Book, Resync] == [type(item) for item in told if not isinstance(item, BookCore)]
-    assert standby.wanted.cores["2"].valid
-    assert [] == standby.sent()
-    assert not any(core.is_awaited for core in standby.wanted.cores.values())
-
-
-def test_what_a_missed_refresh_does_not_heal_is_asked_for_until_it_comes() -> None:
-    """A doubtful book and one that never lived: each is asked for again when no answer comes."""
-    standby = Standby()
-    [snapshot] = decode(book_text("1"), "market", 0)
-    assert isinstance(snapshot, Decoded)
-    standby.leading.take(snapshot, OPENED_AT)
-    for asset_id in ("1", "2"):
-        standby.receive(text_frame(book_text(asset_id)))
-    [change] = decode(change_text("0.4"), "market", 0)
-
-    standby.take_over(change, doubtful=["1"])
-
-    asked = standby.sent()
-    assert renewal("1", "2") == asked
-    standby.session.tick(OPENED_AT + OPTIONS.first_event_timeout)
-    assert asked == [text for text in standby.sent() if text != "PING"]
+    assert (renewal("2"), {"2"}) == (asked, set(market.session.unanswered))
+    assert market.wanted.cores["2"].is_awaited
+    market.session.tick(OPENED_AT + OPTIONS.first_event_timeout)
+    assert asked == [text for text in market.sent() if text != "PING"]

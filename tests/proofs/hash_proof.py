@@ -23,13 +23,15 @@ from typing import Any
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
-from polymarket_ws.channels.channel import MarketChannel, Wanted
+from polymarket_ws.channels import clob
+from polymarket_ws.channels.market import MarketDialect, MarketView
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.session import Session, Tally
 from polymarket_ws.events import Gap, Resync
 from polymarket_ws.options import Options
 from polymarket_ws.testing import SimulatedExchange
-from polymarket_ws.wire.decode import Decoded, decode
-from polymarket_ws.wire.updates import Snapshot
+from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.updates import Decoded, Snapshot
 
 SWITCHES = list(product(("market", "taker"), ("early", "late")))
 _ELSEWHERE = frozenset({"order", "trade", "best_bid_ask", "new_market"})
@@ -54,11 +56,12 @@ class Line:
     def __init__(self, exchange: SimulatedExchange) -> None:
         self.exchange = exchange
         self.books = Books("hash")
-        self.channel = MarketChannel("ws://127.0.0.1/ws/market", self.books)
+        view = MarketView(self.books)
+        dialect = MarketDialect("ws://127.0.0.1/ws/market", clob.heartbeat(10))
         assets = list(exchange.asset_ids)
         self.wanted = Wanted(frozenset(assets), {a: BookCore(a) for a in assets})
-        self.channel.adopt(self.wanted)
-        self.session = Session("proof", self.channel, Options(), Tally(), frozenset)
+        view.want(self.wanted)
+        self.session = Session("proof", dialect, view, Options(), Tally(), frozenset)
         self.told: list[tuple[float, Gap | Resync]] = []
         self.now = 0.0
         self.session.open(self.wanted, self.now)
@@ -80,12 +83,12 @@ class Line:
         self.now = max(self.now, now)
 
     def _probe(self, core: BookCore) -> None:
-        (fresh,) = decode(json.dumps(self.exchange.snapshot(core.asset_id)), "market", 0)
+        (fresh,) = decode_market(json.dumps(self.exchange.snapshot(core.asset_id)), 0)
         assert isinstance(fresh, Decoded)
         assert isinstance(fresh.update, Snapshot)
         reason = core.mismatch_reason
         if self.books.settle(core, fresh.update, self.now) == "different":
-            self._keep(self.session.adopt([fresh], reason, self.now))
+            self._keep(self.session.replace_wrong([fresh], reason, self.now))
         core.release()
 
     def _keep(self, items: list[Any]) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from kit.dialects import market_dialect
 from kit.loopback import Handler, Server, answer, drip, read_frame, read_head, reset, speak
 from kit.recorder import DEADLINE
 
@@ -67,7 +68,7 @@ class Shore:
         options = Options(trust_env=False, connect_timeout=connect_timeout)
         probe = Probe(
             "x-market",
-            f"ws://127.0.0.1:{server.port}/ws/market",
+            market_dialect(f"ws://127.0.0.1:{server.port}/ws/market"),
             options,
             lambda: pytest.fail("no TLS here"),
             lambda: self._wake_out.send(b"\0") and None,

@@ -18,14 +18,13 @@ CONTRACTS = ("importlinter:contract:sans-io", "importlinter:contract:sans-io-but
 OTHER_FILE = {
     "books.book": "books.shelf",
     "books.sides": "books.shelf",
-    "channels.alignment": "channels.merge",
+    "shards.alignment": "shards.merge",
     "wire.prices": "books.shelf",
     "wire.shapes": "wire.fast_path",
     "wire.stdlib_parser": "wire.fast_path",
-    "wire.updates": "books.shelf",
 }
 """The test file's module, where it is another one."""
-NOT_ALONE = frozenset({"books.live_book", "wire.msgspec_parser"})
+NOT_ALONE = frozenset({"books.live_book", "channels.dialect", "wire.msgspec_parser"})
 """Covered by the suite as a whole."""
 PAIR_SECONDS = 300
 

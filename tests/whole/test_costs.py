@@ -18,7 +18,9 @@ from bench.workload import Workload, simulated
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
-from polymarket_ws.channels.channel import MarketChannel, Wanted
+from polymarket_ws.channels import clob
+from polymarket_ws.channels.market import MarketDialect, MarketView
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.session import Session, Tally
 from polymarket_ws.delivery.callbacks import Callbacks, Registration
 from polymarket_ws.engine import Run
@@ -26,8 +28,8 @@ from polymarket_ws.events import Event
 from polymarket_ws.net.frames import FrameParser
 from polymarket_ws.options import Options
 from polymarket_ws.subscriptions import Subscriptions
-from polymarket_ws.wire.decode import Decoded, decode
-from polymarket_ws.wire.updates import Changes
+from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.updates import Changes, Decoded
 
 COSTS = Path(__file__).resolve().parents[1] / "bench" / "costs.json"
 TOLERANCE = 0.10  # on the Python that counted
@@ -45,7 +47,7 @@ def changes() -> list[str]:
 
 
 def decoded() -> list[Decoded]:
-    found = [decode(text, "market", 0)[0] for text in changes()]
+    found = [decode_market(text, 0)[0] for text in changes()]
     return [one for one in found if isinstance(one, Decoded)]
 
 
@@ -76,13 +78,13 @@ def count_frames() -> float:
 
 def count_decode() -> float:
     """A price_change to an event and the books' part."""
-    return calls(lambda: [decode(text, "market", 0) for text in changes()]) / len(changes())
+    return calls(lambda: [decode_market(text, 0) for text in changes()]) / len(changes())
 
 
 def count_decode_unheard() -> float:
     """A price_change to the books' part alone."""
     heard = frozenset({"book"})
-    return calls(lambda: [decode(t, "market", 0, heard) for t in changes()]) / len(changes())
+    return calls(lambda: [decode_market(t, 0, heard) for t in changes()]) / len(changes())
 
 
 def count_apply() -> float:
@@ -90,7 +92,7 @@ def count_apply() -> float:
     books = Books("top")
     for asset_id in work().asset_ids:
         books.add(BookCore(asset_id))
-    for one in decode(work().snapshot, "market", 0):
+    for one in decode_market(work().snapshot, 0):
         assert isinstance(one, Decoded)
         books.replace(one.update, 0.0)  # type: ignore[arg-type]  # a snapshot
     updates = [one.update for one in decoded() if isinstance(one.update, Changes)]
@@ -115,12 +117,13 @@ def count_dispatch() -> float:
 
 def count_session() -> float:
     """Bytes to books and events, hashes checked as time asks for."""
-    channel = MarketChannel("ws://127.0.0.1/ws/market", Books("hash"))
+    dialect = MarketDialect("ws://127.0.0.1/ws/market", clob.heartbeat(10))
+    view = MarketView(Books("hash"))
     cores = {asset_id: BookCore(asset_id) for asset_id in work().asset_ids}
     wanted = Wanted(frozenset(cores), cores)
-    channel.adopt(wanted)
+    view.want(wanted)
     heard = frozenset({"price_change"})
-    session = Session("costs", channel, Options(), Tally(), lambda: heard)
+    session = Session("costs", dialect, view, Options(), Tally(), lambda: heard)
     session.open(wanted, 0.0)
     session.receive(frame(work().snapshot), 0.0, 0)
     blob, now = b"".join(map(frame, work().texts)), 0.0

@@ -14,9 +14,11 @@ import pytest
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.books.shelf import CHECK_SECONDS, DOUBT_SECONDS, STEP_SECONDS, Books
-from polymarket_ws.channels.channel import MarketChannel, Wanted
+from polymarket_ws.channels.market import MarketView
+from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.testing import SimulatedExchange
-from polymarket_ws.wire.decode import Decoded, decode
+from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.updates import Decoded
 
 Wire = dict[str, Any]
 EVENTS = 6_000
@@ -34,21 +36,21 @@ class Reader:
     def __init__(self, asset_ids: Iterable[str], verify: str = "hash") -> None:
         self.cores = {asset_id: BookCore(asset_id) for asset_id in asset_ids}
         self.books = Books(verify)
-        self.channel = MarketChannel("wss://example", self.books)
+        self.view = MarketView(self.books)
         self.mismatches: set[str] = set()
         """Assets that were in a mismatch after a read."""
         self.suspects: list[BookCore] = []
         wanted = Wanted(frozenset(self.cores), self.cores)
-        self.channel.adopt(wanted)
-        self.channel.opening_text(wanted)
+        self.view.want(wanted)
+        self.view.await_answers(self.cores)
 
     def read(self, events: object, now: float) -> None:
         """What arrived together, and the timers that were due before it."""
         self.pass_time(now)
-        for decoded in decode(json.dumps(events), "market", 0):
+        for decoded in decode_market(json.dumps(events), 0):
             assert isinstance(decoded, Decoded)
-            self.channel.take(decoded, now)
-        self.channel.publish(now)
+            self.view.take(decoded, now)
+        self.view.publish(now)
         self.books.tick(now)
         self.mismatches |= {a for a, core in self.cores.items() if core.integrity == "mismatch"}
 
@@ -223,7 +225,7 @@ def test_a_lost_change_makes_a_suspect_that_a_probe_heals() -> None:
     probe = exchange.snapshot(yes)
     exchange.advance(10)
     reader.read(exchange.place(yes, "BUY", worst, 20), market.now)
-    [decoded] = decode(json.dumps(probe), "market", 0)
+    [decoded] = decode_market(json.dumps(probe), 0)
     assert isinstance(decoded, Decoded)
     snapshot: Any = decoded.update
 

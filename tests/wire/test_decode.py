@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from polymarket_ws import events
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, Event, Level, PriceChange, Side, Unknown
 from polymarket_ws.wire import decode as codec
-from polymarket_ws.wire.decode import Decoded, decode
+from polymarket_ws.wire.decode import decode_market, decode_user
 from polymarket_ws.wire.json_text import ShapeError, check_text
-from polymarket_ws.wire.updates import Change, Changes, Snapshot
+from polymarket_ws.wire.updates import Change, Changes, Decoded, Snapshot
 
 OWN_FRAMES = Path(__file__).resolve().parents[1] / "frames"
 KINDS = {
@@ -52,6 +52,12 @@ RECORDED = {
     "user_order_captured": (2, 2, 0, 0),
     "user_trade": (11, 10, 1, 0),
 }
+
+
+def decode(text: str, channel: str, received_at_ns: int) -> Sequence[Decoded | DecodeError]:
+    """The events and errors of one text of either channel."""
+    read = {"market": decode_market, "user": decode_user}[channel]
+    return read(text, received_at_ns)
 
 
 def own_frame(name: str) -> str:
@@ -809,9 +815,3 @@ class TestProperties:
                 as_dict: Callable[[], object] = item.event.to_dict
                 as_dict()
                 assert (item.update is None) is not isinstance(item.event, (Book, PriceChange))
-
-
-def test_heartbeat_and_notices() -> None:
-    """The texts that are not data are as PROTOCOL 1.2 has them."""
-    assert ("PING", "PONG") == (codec.PING, codec.PONG)
-    assert {"INVALID OPERATION", "NO NEW ASSETS", ""} == codec.NOTICES

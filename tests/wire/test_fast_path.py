@@ -20,9 +20,9 @@ from polymarket_ws.events import Book, PriceChange
 from polymarket_ws.testing import SimulatedExchange
 from polymarket_ws.wire import fast_path as usual
 from polymarket_ws.wire.decode import _decode_any
-from polymarket_ws.wire.fast_path import Decoded, parse_plain, read_usual
+from polymarket_ws.wire.fast_path import parse_plain, read_usual
 from polymarket_ws.wire.shapes import BookShape, ChangesShape, PrintShape
-from polymarket_ws.wire.updates import Change, Changes
+from polymarket_ws.wire.updates import Change, Changes, Decoded
 
 FRAMES = Path(__file__).resolve().parents[3] / "shared" / "frames"
 PARSERS = [parse_plain, pytest.importorskip("polymarket_ws.wire.msgspec_parser").parse]

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, LastTradePrice, PriceChange
-from polymarket_ws.wire.decode import Decoded
-from polymarket_ws.wire.updates import Changes, Snapshot
+from polymarket_ws.wire.updates import Changes, Decoded, Snapshot
 
 MOST_LAG = 1.0  # seconds between the two connections' receipts of one event
 

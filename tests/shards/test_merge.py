@@ -13,14 +13,6 @@ from attrs import define, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from polymarket_ws.channels.alignment import MOST_LAG, Message
-from polymarket_ws.channels.merge import (
-    FROZEN_SECONDS,
-    TWIN_SECONDS,
-    WINDOW_SECONDS,
-    Handover,
-    Merge,
-)
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import (
     BestBidAsk,
@@ -33,8 +25,15 @@ from polymarket_ws.events import (
     TickSizeChange,
     Unknown,
 )
-from polymarket_ws.wire.decode import Decoded
-from polymarket_ws.wire.updates import Change, Changes, Snapshot
+from polymarket_ws.shards.alignment import MOST_LAG, Message
+from polymarket_ws.shards.merge import (
+    FROZEN_SECONDS,
+    TWIN_SECONDS,
+    WINDOW_SECONDS,
+    Handover,
+    Merge,
+)
+from polymarket_ws.wire.updates import Change, Changes, Decoded, Snapshot
 
 ONE, TWO = "1", "2"
 MARKET = "0xm"

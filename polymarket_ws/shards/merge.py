@@ -20,8 +20,7 @@ from attrs import define, field
 
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import BestBidAsk, Book, MarketResolved, NewMarket, PriceChange, Unknown
-from polymarket_ws.wire.decode import Decoded
-from polymarket_ws.wire.updates import Changes, Snapshot
+from polymarket_ws.wire.updates import Changes, Decoded, Snapshot
 
 from .alignment import (
     MOST_LAG,

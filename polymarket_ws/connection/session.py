@@ -18,6 +18,7 @@ from polymarket_ws.events import Book, Frame, Gap
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.net.frames import Close, FrameParser, Ping, Pong, Violation
 from polymarket_ws.options import Options
+from polymarket_ws.schedule import Agenda
 from polymarket_ws.wire.redaction import redact
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
@@ -31,9 +32,8 @@ AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (PR
 LASTING_SECONDS = 0.5  # a server that accepts, answers and closes at once is asked ever less often
 REDRIVES = 3  # a lost first book is mostly brought by asking again (nautilus_trader#4901)
 _SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
-RENEWAL_SECONDS = (
-    10.0  # between two fresh snapshots asked for one asset: a storm of flaws stays small
-)
+# Between two fresh snapshots asked for one asset, so that a storm of flaws stays small.
+RENEWAL_SECONDS = 10.0
 _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
 
@@ -83,9 +83,12 @@ class Session:
     _next_ping_at: float = float("inf")
     _unanswered_ping_at: float | None = None
     _renewed_at: dict[str, float] = field(factory=dict)
-    _renewals: dict[str, float] = field(factory=dict)
-    _unanswered: dict[str, tuple[float, int]] = field(factory=dict)
-    """Subscribed assets without a book so far: when to ask again, and how often that was done."""
+    _renewals: Agenda[str] = field(factory=Agenda)
+    """Assets whose book was not understood: when to ask for a fresh snapshot."""
+    _unanswered: Agenda[str] = field(factory=Agenda)
+    """Subscribed assets without a book so far: when to ask again."""
+    _asked: dict[str, int] = field(factory=dict)
+    """How often that was done."""
     _parser: FrameParser = field(init=False)
     _debug: bool = field(init=False)
     _data_begins: frozenset[str] = field(init=False)
@@ -98,11 +101,15 @@ class Session:
     @property
     def deadline(self) -> float:
         """When `tick` is due, whatever comes before."""
-        due = min(self.view.deadline, min(self._renewals.values(), default=float("inf")))
-        due = min(due, min((at for at, _ in self._unanswered.values()), default=float("inf")))
+        due = min(
+            self.view.deadline,
+            self._renewals.next_due,
+            self._unanswered.next_due,
+            self._next_ping_at,
+        )
         if self._unanswered_ping_at is not None:
             due = min(due, self._unanswered_ping_at + self.options.pong_timeout)
-        return min(self._next_ping_at, due)
+        return due
 
     def open(self, wanted: Wanted, now: float) -> None:
         """The handshake is done: subscribe."""
@@ -116,8 +123,8 @@ class Session:
         """Change the subscription of the open connection."""
         self.outbox.extend(self.dialect.change_texts(self._wanted, wanted))
         former, self._wanted = self._wanted.cores, wanted
-        for asset_id in self._unanswered.keys() - wanted.cores.keys():
-            del self._unanswered[asset_id]
+        for asset_id in self._unanswered.due.keys() - wanted.cores.keys():
+            self._unanswered.drop(asset_id)
         self._await_answers([a for a, c in wanted.cores.items() if former.get(a) is not c], now)
 
     def use(self, view: View, gaps: Incidents) -> None:
@@ -126,8 +133,10 @@ class Session:
 
     def _await_answers(self, asset_ids: Collection[str], now: float) -> None:
         self.view.await_answers(asset_ids)
-        due_at = now + self.options.first_event_timeout
-        self._unanswered.update(dict.fromkeys(asset_ids, (due_at, 0)))
+        for asset_id in asset_ids:
+            self._unanswered.drop(asset_id)
+            self._unanswered.put(asset_id, now + self.options.first_event_timeout)
+        self._asked.update(dict.fromkeys(asset_ids, 0))
 
     def close(self, code: int = NORMAL_CLOSURE) -> None:
         """Say goodbye; the owner does not wait for an answer."""
@@ -178,10 +187,10 @@ class Session:
 
     def tick(self, now: float) -> list[Item]:
         """Do what time asks for: the heartbeat, asking for snapshots, giving up on a dead peer."""
-        if self._renewals:
+        if self._renewals.due:
             self._renew(now)
         items: list[Item] = [*self.view.tick(now)]
-        if self._unanswered:
+        if self._unanswered.due:
             items.extend(self._ask_for_first_books(now))
         pinged_at = self._unanswered_ping_at
         if pinged_at is not None and now - pinged_at >= self.options.pong_timeout:
@@ -219,7 +228,7 @@ class Session:
     @property
     def unanswered(self) -> Collection[str]:
         """Subscribed assets whose snapshot is still to come."""
-        return self._unanswered.keys()
+        return self._unanswered.due.keys()
 
     def replay(
         self, messages: Iterable[Decoded | DecodeError], lost: Collection[str], now: float
@@ -301,7 +310,7 @@ class Session:
     def _take(self, decoded: Decoded, now: float, items: list[Item]) -> None:
         event, update = decoded
         if update.__class__ is Snapshot:
-            self._unanswered.pop(update.asset_id, None)
+            self._unanswered.drop(update.asset_id)
         taken = self.view.take(decoded, now)
         if taken is None:
             return
@@ -334,7 +343,7 @@ class Session:
             items.append(self._tell_gap("decode_error", stale, now))
             for core in stale:
                 earliest = self._renewed_at.get(core.asset_id, now - RENEWAL_SECONDS)
-                self._renewals[core.asset_id] = earliest + RENEWAL_SECONDS
+                self._renewals.put(core.asset_id, earliest + RENEWAL_SECONDS)
 
     def _tell_gap(self, reason: str, cores: list[BookCore], now: float) -> Gap:
         return self._open_gap(reason, [core.asset_id for core in cores], now)
@@ -352,18 +361,16 @@ class Session:
 
     def _ask_for_first_books(self, now: float) -> list[Item]:
         """Ask again for first books that have not come, all in one go; give up after some times."""
-        due = sorted(a for a, (at, _) in self._unanswered.items() if at <= now)
-        again = [a for a in due if self._unanswered[a][1] < REDRIVES]
+        due = sorted(self._unanswered.take_due(now))
+        again = [a for a in due if self._asked[a] < REDRIVES]
         given_up = [a for a in due if a not in again]
         for asset_id in again:
-            times = self._unanswered[asset_id][1] + 1
-            self._unanswered[asset_id] = (now + self.options.first_event_timeout, times)
+            self._unanswered.put(asset_id, now + self.options.first_event_timeout)
+            self._asked[asset_id] += 1
         if again:
             logger.info("%s: no book yet for %d assets: asking again", self.name, len(again))
             self.outbox.extend(self.dialect.resubscription_texts(again, self._wanted))
             self.view.await_answers(again)
-        for asset_id in given_up:
-            del self._unanswered[asset_id]
         untold = [a for a in given_up if not self.incidents.waits_for(a, "no_data")]
         if not untold or not self.view.is_told:
             return []
@@ -380,9 +387,7 @@ class Session:
 
     def _renew(self, now: float) -> None:
         """Ask for the snapshots that are due; a book that has healed by itself is left alone."""
-        due = sorted(asset_id for asset_id, at in self._renewals.items() if at <= now)
-        for asset_id in due:
-            del self._renewals[asset_id]
+        due = sorted(self._renewals.take_due(now))
         stale = [a for a in due if a in self._wanted.cores and not self._wanted.cores[a].valid]
         if stale:
             self._renewed_at.update(dict.fromkeys(stale, now))

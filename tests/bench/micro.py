@@ -104,7 +104,8 @@ def _level(book: int, level: int, cents: int) -> dict[str, str]:
 def memory_ours(*_: str) -> dict[str, Any]:
     """10 000 live books of ours, hashes checked once."""
     from polymarket_ws.books.shelf import BookCore, Books
-    from polymarket_ws.wire.decode import Decoded
+    from polymarket_ws.wire.decode import decode_market
+    from polymarket_ws.wire.updates import Decoded
 
     texts = _book_texts(10_000)
     books = Books("top")

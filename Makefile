@@ -10,7 +10,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times proofs standby bench costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times proofs standby bench structure costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -80,6 +80,9 @@ standby: .venv/test.stamp  ## a standby under a killer, a rotation, and neither,
 
 bench: .venv-bench/stamp  ## against the other clients; writes docs/benchmarks.md (20 minutes; ROUNDS=7)
 	@cd tests && $(SUITE) ../.venv-bench/bin/python -m bench $(ROUNDS)
+
+structure: .venv/test.stamp  ## figures of the package's structure: rooms, sizes, the way of a price_change
+	@$(SUITE) .venv/bin/python tests/tools/structure.py
 
 costs: .venv/test.stamp  ## count the hot path's calls anew, for tests/whole/test_costs.py
 	@cd tests && ../.venv/bin/python -m whole.test_costs

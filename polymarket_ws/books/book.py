@@ -296,9 +296,9 @@ class BookCore:
     def _integrity(self) -> str:
         return "mismatch" if self.top_differs else self._verdict
 
-    def continues(self, timestamp_ms: int, hash: str | None) -> bool:
-        """Whether a change belongs to the newest step."""
-        return self.latest[2:4] == (timestamp_ms, hash)
+    def is_ended_by(self, timestamp_ms: int, hash: str | None) -> bool:
+        """Whether a change belongs to a later step than the newest; a late one ends nothing."""
+        return timestamp_ms >= self._snapshot_ms and self.latest[2:4] != (timestamp_ms, hash)
 
     def hold(self, timestamp_ms: int, changes: Iterable[Change]) -> int:
         """Keep changes for the snapshot that is awaited; returns how many had to be given up.

@@ -192,6 +192,8 @@ class Books:
         )
         self.verify = "top"
         self._checks.clear()
+        for core in self._cores.values():
+            core.is_unproved, core.proof.unexplained = False, None  # no hash decides any more
         return [core for core in self._cores.values() if core.judge("unverified")]
 
     def apply(self, changes: Changes, now: float) -> None:
@@ -210,8 +212,9 @@ class Books:
             self.held_overflows += core.hold(timestamp_ms, changes)
         if core.published.stale_reason is not None:
             return
-        is_open = not core.agrees or core.is_unproved
-        if is_open and not core.continues(timestamp_ms, changes[-1].hash):
+        # A completed step may have a timer still: it must not end a later one.
+        is_open = not core.agrees or core.is_unproved or core in self._steps.due
+        if is_open and core.is_ended_by(timestamp_ms, changes[-1].hash):
             self._end_step(core, now)
         if not core.apply(timestamp_ms, changes, self.verify):
             self.late_changes += len(changes)
@@ -352,14 +355,21 @@ class Books:
             verdict = "unverified"
             if self.verify == "hash":
                 verdict, _ = self._judge(core, snapshot, BookSides.of(snapshot), now)
-            self._steps.drop(core)
-            core.accept()
+            self._prove(core, snapshot, now)
             core.judge("unverified" if verdict == "mismatch" else verdict)
             if core.latest.timestamp_ms != snapshot.timestamp_ms:  # a held change bridged them
                 self._put_check(core, now)
         core.release()
         self._watch(core, now)
         return "unclear" if finding == "different" else finding
+
+    def _prove(self, core: BookCore, snapshot: Snapshot, now: float) -> None:
+        """A snapshot and what was held since are the book: the latter may end in half a step."""
+        if core.is_at(snapshot) or not self._is_in_step(core, now):
+            self._steps.drop(core)
+            core.accept()
+        else:
+            core.top_differs = False
 
     def take_proofs(self) -> list[tuple[BookCore, str]]:
         """Return and forget the books that a refresh proved wrong, and healed, with the reason."""

@@ -19,7 +19,13 @@ from kit.recorder import DEADLINE, Recorder
 
 from polymarket_ws import Book, LiveBook, Subscriber
 from polymarket_ws.books.book import BookCore
-from polymarket_ws.books.shelf import CHECK_SECONDS, LONGEST_STEP, STEP_SECONDS, Books
+from polymarket_ws.books.shelf import (
+    CHECK_SECONDS,
+    LONGEST_STEP,
+    RECIPE_ASSETS,
+    STEP_SECONDS,
+    Books,
+)
 from polymarket_ws.channels.market import MarketView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.testing import FakeServer, SimulatedExchange
@@ -255,15 +261,25 @@ def test_a_message_with_a_known_hash_is_never_skipped() -> None:
 # --- readers, and what is told -------------------------------------------------------------------
 
 
-def crossing_step() -> tuple[SimulatedExchange, Connection, list[Wire]]:
+def crossing_step(verify: str = "hash") -> tuple[SimulatedExchange, Connection, list[Wire]]:
     """A quote that moves to the other side at its own price: crossed after the first message."""
     exchange = SimulatedExchange(5, 1, step_share=0)
+    connection = Connection(exchange, verify)
+    return exchange, connection, cross(exchange)
+
+
+def cross(exchange: SimulatedExchange, side: str = "SELL") -> list[Wire]:
+    """Let the best quote move to this side at its own price; returns the two messages."""
     yes = exchange.asset_ids[0]
-    connection = Connection(exchange)
-    best = exchange.book(yes).bids[0].price
-    [order] = [o for o in exchange.open_orders if o.asset_id == yes and o.price == best]
-    told = exchange.replace(order.id, best, 30, side="SELL")
-    return exchange, connection, [e for e in told if e["event_type"] == "price_change"]
+    book = exchange.book(yes)
+    best = (book.bids if side == "SELL" else book.asks)[0].price
+    order = next(o for o in exchange.open_orders if o.asset_id == yes and o.price == best)
+    return only_changes(exchange.replace(order.id, best, 30, side=side))
+
+
+def only_changes(events: list[Wire]) -> list[Wire]:
+    """What changes levels."""
+    return [e for e in events if e["event_type"] == "price_change"]
 
 
 def test_a_book_in_the_middle_of_a_step_is_shown_as_before_it() -> None:
@@ -303,6 +319,58 @@ def test_a_step_that_never_ends_is_shown_and_judged_after_a_while() -> None:
         connection.read(first)
         connection.wait(0.02)
     assert ("mismatch", first["timestamp"]) == (core.integrity, str(core.published.timestamp_ms))
+
+
+def test_the_timer_of_a_completed_step_ends_no_later_one() -> None:
+    """A step was cut by a read; since then the market has not been quiet, for LONGEST_STEP."""
+    exchange, connection, [first, last] = crossing_step("top")
+    yes, began_at = exchange.asset_ids[0], connection.now
+    connection.read(first)
+    connection.read(last)
+    while connection.now < began_at + LONGEST_STEP - STEP_SECONDS / 2:
+        connection.wait(STEP_SECONDS / 2)
+        low = exchange.book(yes).bids[-1].price
+        connection.read(*only_changes(exchange.place(yes, "BUY", low, 1)))
+    [first, last] = cross(exchange, "BUY")
+    connection.read(first)
+    connection.wait(STEP_SECONDS * 0.8)
+
+    assert ({"unverified"}, 0) == (connection.integrities(), connection.books.top_mismatches)
+    connection.read(last)
+    connection.wait(1.0)
+    assert ({"unverified"}, 0) == (connection.integrities(), connection.books.top_mismatches)
+    assert truth(connection) == connection.shown()
+
+
+def test_a_late_change_ends_no_step() -> None:
+    """It is older than the snapshot, which contains it."""
+    _, connection, [first, last] = crossing_step()
+    connection.read(first)
+    connection.read({**first, "timestamp": "1"})
+    connection.read(last)
+
+    assert ({"verified"}, 0) == (connection.integrities(), connection.books.top_mismatches)
+    assert 2 == connection.books.late_changes
+
+
+def test_a_step_that_is_open_when_the_recipe_is_given_up_is_judged_by_its_best_prices() -> None:
+    """Nothing is called verified, or a mismatch, by a hash from then on."""
+    exchange, connection, [first, last] = crossing_step()
+    connection.wait(1.0)
+    connection.read(first)
+    heads = {"tick_size": "0.01", "hash": "1" * 40, "bids": [], "asks": []}
+    strangers = [
+        {**exchange.snapshot(exchange.asset_ids[0]), **heads, "asset_id": str(number)}
+        for number in range(RECIPE_ASSETS)
+    ]
+    for stranger in strangers:
+        connection.books.add(BookCore(stranger["asset_id"]))
+        connection.read(stranger)
+    given_up = connection.books.verify
+    connection.read(last)
+    connection.wait(1.0)
+
+    assert ("top", {"unverified"}) == (given_up, connection.integrities())
 
 
 def test_a_message_of_the_next_step_ends_the_one_before() -> None:
@@ -363,6 +431,28 @@ def test_evidence_that_has_the_whole_step_does_not_judge_half_of_it() -> None:
     assert "unclear" == connection.books.settle(core, decoded.update, connection.now)
     connection.read(last)
     assert "equal" == connection.books.settle(core, decoded.update, connection.now)
+
+
+def test_evidence_of_before_a_step_does_not_show_half_of_it() -> None:
+    """With what was held since it is our book, which proves the book before the step alone."""
+    exchange, connection, [first, last] = crossing_step()
+    yes = exchange.asset_ids[0]
+    core, before = connection.cores[yes], connection.shown()[yes]
+    [decoded] = decode(json.dumps(SimulatedExchange(5, 1).snapshot(yes)), "market", 0)
+    assert isinstance(decoded, Decoded)
+    assert isinstance(decoded.update, Snapshot)
+    core.judge("mismatch")
+    core.question()
+    connection.read(first)
+
+    assert "equal" == connection.books.settle(core, decoded.update, connection.now)
+    assert (before, "verified") == (connection.shown()[yes], core.integrity)
+    connection.wait(STEP_SECONDS)
+    assert ("mismatch", "top_mismatch") == (core.integrity, core.mismatch_reason)
+    connection.read(last)
+    connection.wait(1.0)
+    assert "verified" == core.integrity
+    assert truth(connection) == connection.shown()
 
 
 def test_with_verify_off_each_read_is_shown() -> None:

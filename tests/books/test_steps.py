@@ -438,7 +438,7 @@ def test_evidence_of_before_a_step_does_not_show_half_of_it() -> None:
     exchange, connection, [first, last] = crossing_step()
     yes = exchange.asset_ids[0]
     core, before = connection.cores[yes], connection.shown()[yes]
-    [decoded] = decode(json.dumps(SimulatedExchange(5, 1).snapshot(yes)), "market", 0)
+    [decoded] = decode_market(json.dumps(SimulatedExchange(5, 1).snapshot(yes)), 0)
     assert isinstance(decoded, Decoded)
     assert isinstance(decoded.update, Snapshot)
     core.judge("mismatch")

@@ -16,14 +16,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ("importlinter:contract:sans-io", "importlinter:contract:sans-io-but-a-lock")
 OTHER_FILE = {
-    "books.book": "books.shelf",
+    "books.book": "books.shelf books.steps",
+    "books.shelf": "books.shelf books.steps",
     "books.sides": "books.shelf",
     "shards.alignment": "shards.merge",
     "wire.prices": "books.shelf",
     "wire.shapes": "wire.fast_path",
     "wire.stdlib_parser": "wire.fast_path",
 }
-"""The test file's module, where it is another one."""
+"""The test files' nouns, where they are not the module's own."""
 NOT_ALONE = frozenset({"books.live_book", "channels.dialect", "wire.msgspec_parser"})
 """Covered by the suite as a whole."""
 PAIR_SECONDS = 300
@@ -48,9 +49,10 @@ def _files(name: str) -> list[str]:
     return [f"{name}.{path.stem}" for path in room.glob("*.py") if path.stem != "__init__"]
 
 
-def _test_file(module: str) -> Path:
-    room, _, noun = OTHER_FILE.get(module, module).rpartition(".")
-    return ROOT / "tests" / room / f"test_{noun}.py"
+def _test_files(module: str) -> list[Path]:
+    nouns = OTHER_FILE.get(module, module).split()
+    names = (noun.rpartition(".") for noun in nouns)
+    return [ROOT / "tests" / room / f"test_{name}.py" for room, _, name in names]
 
 
 def _source(module: str) -> str:
@@ -60,14 +62,15 @@ def _source(module: str) -> str:
 
 def measure(module: str, folder: Path) -> tuple[str, str]:
     """Run the module's test file under coverage; return the module and what is wrong, or ""."""
-    test_file = _test_file(module)
-    if not test_file.exists():
-        return module, f"{test_file} does not exist"
+    test_files = _test_files(module)
+    for test_file in test_files:
+        if not test_file.exists():
+            return module, f"{test_file} does not exist"
     included = f"--include=*/polymarket_ws/{_source(module)}.py"
     environment = {**os.environ, "COVERAGE_FILE": str(folder / module)}
     coverage = [sys.executable, "-m", "coverage"]
     commands = (
-        [*coverage, "run", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test_file)],
+        [*coverage, "run", "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, test_files)],
         [
             *coverage,
             "report",

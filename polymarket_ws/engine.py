@@ -24,23 +24,12 @@ from .channels.view import View
 from .channels.wanted import Wanted
 from .connection.pacing import Pacer
 from .credentials import Credentials
-from .delivery.callbacks import Callbacks, is_data
+from .delivery.callbacks import Callbacks
 from .delivery.dispatcher import Dispatcher
 from .delivery.event_queue import Item
 from .delivery.streams import EventStreams
 from .errors import CallbackError, PolymarketWsError
-from .events import (
-    CUSTOM_FEATURES,
-    EVENTS,
-    Event,
-    MarketResolved,
-    NewMarket,
-    Order,
-    PriceChange,
-    State,
-    Trade,
-    assets_of,
-)
+from .events import CONTINUITY, CUSTOM_FEATURES, DATA, Event, Family, Scope, State
 from .options import Options
 from .shards.broadcasts import Broadcasts
 from .shards.merge import Merge
@@ -53,7 +42,7 @@ from .waiters import Progress
 
 logger = logging.getLogger(__name__)
 
-_DATA = frozenset(name for name, kind in EVENTS.items() if is_data(kind))
+_BY_ASSET, _BY_MARKET, _OWN = Scope.ASSET, Scope.MARKET, Family.OWN  # asked of each event
 
 
 class Run:
@@ -141,21 +130,17 @@ class Run:
             self._want(name, Wanted(part, {a: cores[a] for a in part}, custom), number)
 
     def is_wanted(self, event: Event) -> bool:
-        """Whether an event concerns what is subscribed now; broadcasts and our own events always
-        do.
-        """
-        if isinstance(event, PriceChange):  # first, since it is most of a stream
-            for change in event.price_changes:
-                if change.asset_id in self.subscriptions.asset_ids:
-                    return True
-            return False
-        if isinstance(event, (Order, Trade)):
+        """Whether an event concerns what is subscribed now, by its class's scope."""
+        scope = event.scope
+        if scope is _BY_ASSET:
+            # A gap of the user channel names no asset, and is for everybody.
+            return event.concerns(self.subscriptions.asset_ids) or (
+                event.__class__ in CONTINUITY and not event.assets
+            )
+        if scope is _BY_MARKET and event.family is _OWN:
             markets = self.subscriptions.markets
-            return markets is None or event.market.lower() in markets
-        if isinstance(event, (NewMarket, MarketResolved)):
-            return True
-        assets = assets_of(event)
-        return not assets or not self.subscriptions.asset_ids.isdisjoint(assets)
+            return markets is None or getattr(event, "market", "").lower() in markets
+        return True
 
     def fail(self, error: PolymarketWsError) -> None:
         """End the run by a fatal error; the first one counts. What is queued is still delivered."""
@@ -328,7 +313,7 @@ class Run:
 
     def _hears(self) -> frozenset[str]:
         names = self._callbacks.names() | self.streams.names()
-        return names | _DATA if "event" in names else names
+        return names | DATA if "event" in names else names
 
     def _book_of(self, core: BookCore) -> LiveBook | None:
         book = self._live_books().get(core.asset_id)

@@ -24,12 +24,12 @@ from .engine import Run
 from .errors import ConfigurationError, PolymarketWsError
 from .events import (
     EVENTS,
-    OWN,
     BestBidAsk,
     Book,
     Connected,
     Disconnected,
     Event,
+    Family,
     Frame,
     Gap,
     LastTradePrice,
@@ -655,7 +655,8 @@ class Subscriber:
             )
 
     def _check_credentials(self, names: Iterable[str]) -> None:
-        needy = sorted({kind.event_type for kind in OWN} & set(names))
+        known = EVENTS.keys() & set(names)
+        needy = sorted(name for name in known if EVENTS[name].family is Family.OWN)
         if needy and self._credentials is None:
             raise ConfigurationError(
                 f"on_{needy[0]} is of the user channel: pass credentials=Credentials(...)"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from polymarket_ws import __version__
 from polymarket_ws.errors import ConfigurationError, PolymarketWsError
-from polymarket_ws.events import EVENTS, Event
+from polymarket_ws.events import EVENTS, Event, Family, Unknown
 from polymarket_ws.options import MARKET_URL, Options
 
 from .event_lines import json_line, readable
@@ -23,16 +23,6 @@ logger = logging.getLogger(__name__)
 
 ENDED, FAILED, WRONG, FORCED = 0, 1, 2, 130
 
-DEFAULT_EVENTS = ("book", "price_change", "last_trade_price", "tick_size_change", "unknown")
-EVENTS_TO_CHOOSE = (
-    *DEFAULT_EVENTS,
-    "best_bid_ask",
-    "new_market",
-    "market_resolved",
-    "connect",
-    "disconnect",
-    "frame",
-)
 _EXIT_CODES = """\
 exit codes:
   0    ended by Ctrl-C, SIGTERM, --seconds or a reader that closed the pipe
@@ -83,6 +73,22 @@ def _discard_stdout() -> None:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
+def default_events() -> list[str]:
+    """What is written unless --events says otherwise: all that a subscription alone brings."""
+    plain = [n for n, kind in _market_events().items() if not kind.needs_custom_features]
+    return [*plain, Unknown.event_type]
+
+
+def events_to_choose() -> list[str]:
+    """What --events may name: the defaults first, then the rest of what one connection tells."""
+    ours = [n for n, k in EVENTS.items() if k.family in (Family.UNDECODED, Family.LIFECYCLE)]
+    return list(dict.fromkeys([*default_events(), *_market_events(), *ours]))
+
+
+def _market_events() -> dict[str, type[Event]]:
+    return {name: kind for name, kind in EVENTS.items() if kind.family is Family.MARKET}
+
+
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = commands.add_parser(
         "demo",
@@ -107,15 +113,15 @@ def _add_stream(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = stream.add_argument
+    add, usual = stream.add_argument, default_events()
     add("assets", nargs="+", metavar="ASSET", help="token ids, decimal numbers of about 77 digits")
     add("--json", action="store_true", help="JSON objects in the wire's shape, with received_at_ns")
     add(
         "--events",
         type=_event_kinds,
-        default=_event_kinds(",".join(DEFAULT_EVENTS)),
+        default=_event_kinds(",".join(usual)),
         metavar="NAME[,NAME...]",
-        help=f"which, of {', '.join(EVENTS_TO_CHOOSE)} (default: the first {len(DEFAULT_EVENTS)})",
+        help=f"which, of {', '.join(events_to_choose())} (default: the first {len(usual)})",
     )
     add("--seconds", type=_seconds, metavar="N", help="end after so many (default: never)")
     add("--url", default=MARKET_URL, help="another server's market channel, ws:// or wss://")
@@ -164,9 +170,10 @@ def _seconds(text: str) -> float:
 
 def _event_kinds(text: str) -> tuple[type[Event], ...]:
     names = [name.strip().removeprefix("on_") for name in text.split(",")]
+    choice = events_to_choose()
     for name in names:
-        if name not in EVENTS_TO_CHOOSE:
-            listed = ", ".join(EVENTS_TO_CHOOSE)
+        if name not in choice:
+            listed = ", ".join(choice)
             raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {listed}")
     return tuple(EVENTS[name] for name in dict.fromkeys(names))
 

@@ -9,17 +9,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field, fields, frozen
 
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.errors import callback_name as callback_name
-from polymarket_ws.events import CONTINUITY, EVENTS, LIFECYCLE, Event, Frame, assets_of
+from polymarket_ws.events import EVENTS, Event
 
 Callback = Callable[[Any], object]
 
-NAMES = frozenset(EVENTS) | {"book_update", "error", "event"}
-_UNFILTERED = frozenset({"connect", "disconnect", "frame", "error", "unknown"})
+_FILTERED_BY = frozenset({"market", "asset_id", "asset_ids"})
 
 
 @frozen(eq=False)
@@ -41,7 +40,7 @@ class Registration:
             return True
         if not self._matches_market(getattr(event, "market", "")):
             return False
-        return self.asset_ids is None or not self.asset_ids.isdisjoint(assets_of(event))
+        return self.asset_ids is None or event.concerns(self.asset_ids)
 
     def matches_book(self, asset_id: str, market: str) -> bool:
         if self.asset_ids is not None and asset_id not in self.asset_ids:
@@ -110,7 +109,7 @@ class Callbacks:
         """Those that an event of this kind concerns, before their filters."""
         named = self._by_name.get(event.event_type, ())
         every = self._by_name.get("event", ())
-        return named + every if every and is_data(type(event)) else named
+        return named + every if every and event.is_data else named
 
     def all(self) -> tuple[Registration, ...]:
         return tuple(itertools.chain.from_iterable(self._by_name.values()))
@@ -118,11 +117,6 @@ class Callbacks:
     def names(self) -> frozenset[str]:
         """The events that something is registered for."""
         return frozenset(name for name, registrations in self._by_name.items() if registrations)
-
-
-def is_data(kind: type[Event]) -> bool:
-    """Whether on_event receives it: what the server sent, decoded."""
-    return kind not in LIFECYCLE and kind not in CONTINUITY and kind is not Frame
 
 
 def _check_callback(registration: Registration) -> None:
@@ -144,8 +138,16 @@ def _check_callback(registration: Registration) -> None:
             f"{on}: {callback_name(callback)} must be callable with exactly one positional argument"
         )
     filtered = registration.asset_ids is not None or registration.markets is not None
-    if filtered and registration.name in _UNFILTERED:
+    if filtered and not _can_be_filtered(registration.name):
         raise ConfigurationError(f"{on} has no asset and no market to filter by")
+
+
+def _can_be_filtered(name: str) -> bool:
+    """Whether what is called with has a market or an asset: an event's class says so."""
+    kind = EVENTS.get(name)
+    if kind is None:  # on_error has errors; on_book_update and on_event have all sorts
+        return name != "error"
+    return any(one.name in _FILTERED_BY for one in fields(kind))
 
 
 def _unwrapped(callback: Callback) -> object:

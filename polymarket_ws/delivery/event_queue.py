@@ -10,12 +10,9 @@ from attrs import define, field
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.errors import PolymarketWsError, QueueOverflow
-from polymarket_ws.events import EVENTS, OWN, Connected, Disconnected, Event, Gap, Resync, assets_of
+from polymarket_ws.events import DROPPABLE, OWN, Connected, Disconnected, Event, Gap, Resync
 
 _Told = (Connected, Disconnected, Gap, Resync)
-
-_MARKET_DATA = frozenset(EVENTS.values()) - OWN - {*_Told}
-"""The kinds that may be dropped, and are most of a stream."""
 
 Item = Event | BookCore | PolymarketWsError
 """An event, a book that changed, or an error to tell."""
@@ -36,7 +33,7 @@ class _Overflow:
     def add(self, item: Item) -> None:
         self.dropped += 1
         if isinstance(item, Event):
-            self.asset_ids.update(dict.fromkeys(assets_of(item)))
+            self.asset_ids.update(dict.fromkeys(item.assets))
             self.since_ns = self.since_ns or item.received_at_ns
             self.until_ns = item.received_at_ns
 
@@ -105,7 +102,7 @@ class EventQueue:
         with self._lock:
             for item in items:
                 self._numbered += 1
-                if item.__class__ in _MARKET_DATA:
+                if item.__class__ in DROPPABLE:  # most of a stream
                     self._market_data.append((self._numbered, item))
                 else:
                     self._append(item)

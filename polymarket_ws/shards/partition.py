@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from attrs import define, evolve, field
+from attrs import define, field
 
-from polymarket_ws.events import (
-    BestBidAsk,
-    Book,
-    Event,
-    LastTradePrice,
-    PriceChange,
-    TickSizeChange,
-)
+from polymarket_ws.events import Event, Family, Scope
+
+_BY_ASSET, _MARKET_DATA = Scope.ASSET, Family.MARKET  # asked of each event
 
 REMEMBERED = 10_000  # markets of assets that are wanted no more: they may come back
 
@@ -64,21 +59,22 @@ class Partition:
         what was on its way when an asset left comes beside what its next connection brings. What is
         wanted of no connection stays in: a change also names the twin that nobody subscribed.
         """
-        if isinstance(event, PriceChange):
-            return self._share_of_changes(number, event)
-        if isinstance(event, (Book, LastTradePrice, TickSizeChange, BestBidAsk)):
-            return event if self._part_of.get(event.asset_id, number) == number else None
-        return event
-
-    def _share_of_changes(self, number: int, event: PriceChange) -> PriceChange | None:
-        changes = event.price_changes
-        owners = [self._part_of.get(change.asset_id) for change in changes]
-        if all(owner in (None, number) for owner in owners):
+        if event.scope is not _BY_ASSET or event.family is not _MARKET_DATA:
+            return event
+        part_of, assets = self._part_of, event.assets
+        if len(assets) == 1:  # most kinds: not worth a list
+            return event if part_of.get(assets[0], number) == number else None
+        owners = [part_of.get(asset_id) for asset_id in assets]
+        if owners.count(number) + owners.count(None) == len(owners):
             return event
         if number not in owners:
             return None
-        kept = zip(changes, owners, strict=True)
-        return evolve(event, price_changes=tuple(c for c, o in kept if o in (None, number)))
+        shares = zip(assets, owners, strict=True)
+        mine = event.narrowed_to({a for a, owner in shares if owner in (None, number)})
+        if mine is not event:
+            return mine
+        # One that cannot be divided is told by the connection of its first wanted asset.
+        return event if number == next(owner for owner in owners if owner is not None) else None
 
     def _market(self, asset_id: str) -> str:
         return self._market_of(asset_id) or self._markets.get(asset_id, "")

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from attrs import field, frozen
 
 from polymarket_ws.credentials import Credentials
+from polymarket_ws.events import EVENTS, OWN, Event, Order, Unknown
 
 from .record import ConnectionRecord
 from .simulated_market import Wire
@@ -17,9 +18,6 @@ INVALID_OPERATION = "INVALID OPERATION"
 NO_NEW_ASSETS = "NO NEW ASSETS"
 CHANNELS = {"/ws/market": "market", "/ws/user": "user"}
 """The channel behind each path; any other path is answered with 404."""
-
-USER_EVENTS = frozenset({"order", "trade"})
-_BROADCASTS = frozenset({"new_market", "market_resolved"})
 
 
 @frozen
@@ -136,22 +134,24 @@ def wants(record: ConnectionRecord, event: Mapping[str, Any]) -> bool:
     """Whether a connection is sent this event."""
     if not record.ready:
         return False
-    kind = event.get("event_type")
-    if kind in USER_EVENTS:
-        return record.channel == "user" and _wants_own(record, event, kind)
-    if kind in _BROADCASTS:
-        return record.channel == "market" and record.custom_features
-    assets = assets_of(event)
-    if record.channel != "market" or not (assets & record.asset_ids - record.unserved):
+    kind = kind_of(event)
+    if kind in OWN:
+        return record.channel == "user" and _wants_own(record, event)
+    if record.channel != "market" or (kind.needs_custom_features and not record.custom_features):
         return False
-    return kind != "best_bid_ask" or record.custom_features
+    return kind.is_broadcast or bool(assets_of(event) & record.asset_ids - record.unserved)
 
 
-def _wants_own(record: ConnectionRecord, event: Mapping[str, Any], kind: str) -> bool:
+def kind_of(event: Mapping[str, Any]) -> type[Event]:
+    """The class that says who is sent such an event."""
+    return EVENTS.get(event.get("event_type", ""), Unknown)
+
+
+def _wants_own(record: ConnectionRecord, event: Mapping[str, Any]) -> bool:
     if (
         not record.markets
     ):  # PROTOCOL 2.1: no key is everything, [] was seen to give orders but no trades
-        return record.markets is None or kind == "order"
+        return record.markets is None or event["event_type"] == Order.event_type
     return event.get("market") in record.markets
 
 

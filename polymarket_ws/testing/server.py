@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from polymarket_ws.credentials import Credentials
-from polymarket_ws.events import Book, Event
+from polymarket_ws.events import OWN, Book, Event
 from polymarket_ws.options import Options
 
 from .admission import Admission
@@ -18,7 +18,7 @@ from .exchange import SimulatedExchange
 from .faults import ConnectFault, Faults
 from .link import Link
 from .loop import ServerLoop
-from .manners import USER_EVENTS, Close, Manners, Reset, event_text, snapshot_text, wants
+from .manners import Close, Manners, Reset, event_text, kind_of, snapshot_text, wants
 from .record import ConnectionRecord
 from .simulated_market import Wire
 from .snapshots import Snapshots
@@ -449,10 +449,9 @@ class FakeServer:
         return sum(self._deliver(sent, channel) for sent in self.faults.apply(event))
 
     def _deliver(self, event: Wire, channel: Channel) -> int:
-        addressed = event.get("event_type") in USER_EVENTS or any(
-            name in event for name in ("asset_id", "price_changes", "assets_ids")
-        )
-        if not addressed:
+        kind = kind_of(event)
+        names_whom = any(name in event for name in ("asset_id", "price_changes", "assets_ids"))
+        if not (names_whom or kind.is_broadcast or kind in OWN):
             return self._send_all(event_text(event), channel)
         text = event_text(event)
         takers = (link for link in self._loop.links if wants(link.record, event))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from polymarket_ws.events import LastTradePrice, LevelChange, PriceChange, Side, TimedEvent, Value
+from polymarket_ws.events import LastTradePrice, LevelChange, MarketEvent, PriceChange, Side, Value
 
 # Only where both are those of `object` does CPython set a field without a call.
 _SET, _DELETE = object.__setattr__, object.__delattr__
@@ -48,7 +48,7 @@ make_level_change: Callable[
 """A LevelChange of its fields, in their order, but `extra`."""
 
 
-class _PriceChangeDraft(TimedEvent):
+class _PriceChangeDraft(MarketEvent):
     __slots__ = PriceChange.__slots__  # type: ignore[attr-defined]
     __setattr__, __delattr__ = _SET, _DELETE
     extra: Mapping[str, Any]
@@ -76,7 +76,7 @@ make_price_change: Callable[[str, tuple[LevelChange, ...], int, int], PriceChang
 """A PriceChange of market, price_changes, timestamp_ms and received_at_ns."""
 
 
-class _LastTradePriceDraft(TimedEvent):
+class _LastTradePriceDraft(MarketEvent):
     __slots__ = LastTradePrice.__slots__  # type: ignore[attr-defined]
     __setattr__, __delattr__ = _SET, _DELETE
     extra: Mapping[str, Any]

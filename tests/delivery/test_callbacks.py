@@ -12,7 +12,7 @@ import pytest
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook, Top
-from polymarket_ws.delivery.callbacks import Callbacks, Registration, callback_name, is_data
+from polymarket_ws.delivery.callbacks import Callbacks, Registration, callback_name
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.events import (
     EVENTS,
@@ -365,7 +365,7 @@ def test_on_event_hears_every_data_event_after_its_own_callbacks() -> None:
 
     assert [[show, print], [show], [show], [show], [print]] == heard
     assert {Connected, Disconnected, Frame, Gap, Resync} == {
-        k for k in EVENTS.values() if not is_data(k)
+        k for k in EVENTS.values() if not k.is_data
     }
 
 

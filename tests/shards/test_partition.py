@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymarket_ws.events import Event, PriceChange
+from polymarket_ws.events import Event, MarketEvent, PriceChange
 from polymarket_ws.shards.partition import REMEMBERED, Partition
 from polymarket_ws.testing import (
     make_best_bid_ask,
@@ -236,6 +237,20 @@ def test_changes_of_twins_on_one_connection_stay_whole() -> None:
 
     assert together is partition.share(0, together)
     assert with_stranger is partition.share(0, with_stranger)
+
+
+def test_what_cannot_be_divided_is_told_once() -> None:
+    """By the connection of the first asset that is wanted of one."""
+
+    @frozen(kw_only=True, repr=False)
+    class Merged(MarketEvent):
+        asset_ids: tuple[str, ...]
+
+    partition = Partition(1)
+    partition.assign(["0", "1", "2"], unknown)
+    event = Merged(asset_ids=("7", "1", "0"), timestamp_ms=1)
+
+    assert [None, event, None] == [partition.share(number, event) for number in range(3)]
 
 
 def test_broadcasts_are_not_shared_out() -> None:

@@ -44,8 +44,6 @@ def _files(name: str) -> list[str]:
     room = ROOT / "polymarket_ws" / name
     if not room.is_dir():
         return [name]
-    if name == "events":
-        return [name]
     return [f"{name}.{path.stem}" for path in room.glob("*.py") if path.stem != "__init__"]
 
 
@@ -55,18 +53,13 @@ def _test_files(module: str) -> list[Path]:
     return [ROOT / "tests" / room / f"test_{name}.py" for room, _, name in names]
 
 
-def _source(module: str) -> str:
-    path = module.replace(".", "/")
-    return f"{path}/__init__" if (ROOT / "polymarket_ws" / path).is_dir() else path
-
-
 def measure(module: str, folder: Path) -> tuple[str, str]:
     """Run the module's test file under coverage; return the module and what is wrong, or ""."""
     test_files = _test_files(module)
     for test_file in test_files:
         if not test_file.exists():
             return module, f"{test_file} does not exist"
-    included = f"--include=*/polymarket_ws/{_source(module)}.py"
+    included = f"--include=*/polymarket_ws/{module.replace('.', '/')}.py"
     environment = {**os.environ, "COVERAGE_FILE": str(folder / module)}
     coverage = [sys.executable, "-m", "coverage"]
     commands = (

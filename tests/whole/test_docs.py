@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from polymarket_ws import Disconnected, Gap, LiveBook, Options, Subscriber, errors
-from polymarket_ws.commands.command_line import EVENTS_TO_CHOOSE, make_parser
+from polymarket_ws.commands.command_line import events_to_choose, make_parser
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.stats import ConnectionStats, Stats
 
@@ -118,7 +118,7 @@ def test_events_to_choose_are_documented() -> None:
     """cli.md names every event that --events takes."""
     (row,) = (row for row in _rows("cli.md") if "--events" in row[0])
 
-    assert set() == set(EVENTS_TO_CHOOSE) - set(re.findall(r"\w+", row[1]))
+    assert set() == set(events_to_choose()) - set(re.findall(r"\w+", row[1]))
 
 
 def test_every_reason_of_a_disconnect_is_documented() -> None:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 import cattrs
 
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import (
-    EVENTS,
+    WIRE_EVENTS,
     Book,
     Event,
-    EventMessage,
     LevelChange,
-    MakerOrder,
-    Order,
     PriceChange,
     Side,
     TimedEvent,
-    Trade,
     Unknown,
     Value,
 )
@@ -50,20 +46,13 @@ from .json_text import ShapeError, check_text, elements
 from .redaction import redact
 from .updates import Change, Changes, Decoded, Snapshot
 
-_ALIASES = {"assets_ids": ("asset_ids", "token_ids"), "match_time": ("matchtime",)}
-_SIGNED = frozenset({"spread", "fee_rate_bps", "taker_base_fee"})
 _ENTRY_KEYS = frozenset({"asset_id", "price", "size", "side", "hash", "best_bid", "best_ask"})
-_KINDS = {name: cls for name, cls in EVENTS.items() if issubclass(cls, TimedEvent)}
-_USER_KINDS = {
-    "PLACEMENT": Order.event_type,
-    "UPDATE": Order.event_type,
-    "CANCELLATION": Order.event_type,
-    "TRADE": Trade.event_type,
-}
+_BY_WIRE_TYPE = {type_: name for name, cls in WIRE_EVENTS.items() for type_ in cls.wire_types}
+"""What an element of the user channel without an event_type is, by its `type`."""
 
 _T = TypeVar("_T")
 _Read = Callable[..., Any]
-"""Of a field's value; for one of _PARTS, of the list too that takes the flaws in it."""
+"""Of a field's value; where this is a part, of the list too that takes the flaws in it."""
 
 
 class _Flaw(NamedTuple):
@@ -89,9 +78,12 @@ class _Field(NamedTuple):
 
     name: str
     key: str
+    aliases: tuple[str, ...]
+    """Where it is looked for when it is not under its key."""
     read: _Read
     required: bool
     is_part: bool
+    """Whether it holds values of ours, so that a flaw in one may cost that one alone."""
 
 
 def decode_market(
@@ -148,7 +140,7 @@ def _decode_element(
     if element.__class__ is not dict:
         raise ShapeError(expected("an object", element))
     name = _kind(element, channel)
-    cls = _KINDS.get(name)
+    cls = WIRE_EVENTS.get(name)
     if cls is None:
         unknown = Unknown(
             channel=channel, wire_event_type=name, data=element, received_at_ns=received_at_ns
@@ -174,7 +166,7 @@ def _read_event(whole: _Element, cls: type[TimedEvent]) -> Decoded:
 def _kind(element: Mapping[str, Any], channel: str) -> str:
     name = element.get("event_type")
     if not name and channel == "user":
-        name = _USER_KINDS.get(str(element.get("type")))
+        name = _BY_WIRE_TYPE.get(str(element.get("type")))
     return name if isinstance(name, str) else ""
 
 
@@ -301,30 +293,26 @@ _converter = cattrs.Converter(detailed_validation=False)
 _structure = _converter.structure
 
 
-def _read_maker_orders(value: Any, flaws: list[_Flaw]) -> tuple[MakerOrder, ...]:
-    return tuple(order for _, order in _read_entries(_steps(value), MakerOrder, flaws))
+def _read_list(cls: type[_T], value: Any, flaws: list[_Flaw]) -> tuple[_T, ...]:
+    return tuple(entry for _, entry in _read_entries(_steps(value), cls, flaws))
 
 
-def _read_event_message(value: Any, flaws: list[_Flaw]) -> EventMessage | None:
-    return None if value == "" else _structure((value, flaws), EventMessage)
+def _read_one(cls: type[_T], value: Any, flaws: list[_Flaw]) -> _T | None:
+    return None if value == "" else _structure((value, flaws), cls)
 
 
-_PARTS: dict[Any, _Read] = {
-    tuple[MakerOrder, ...]: _read_maker_orders,
-    EventMessage | None: _read_event_message,
-}
 _BY_TYPE: dict[Any, _Read] = {
     str: read_text,
     str | None: read_text,
     Decimal: read_number,
     Decimal | None: or_none(read_number),
+    int: read_whole,
     int | None: or_none(read_whole),
+    bool: read_bool,
     bool | None: or_none(read_bool),
     Side: read_side,
     Side | None: or_none(read_side),
     tuple[str, ...]: read_texts,
-    tuple[LevelChange, ...]: tuple,  # read one by one before
-    **_PARTS,
     Mapping[str, Any] | None: or_none(read_object),
 }
 _BY_NAME: dict[str, _Read] = {
@@ -333,29 +321,45 @@ _BY_NAME: dict[str, _Read] = {
     "bids": partial(read_levels, highest_first=True),
     "asks": partial(read_levels, highest_first=False),
     "timestamp_ms": read_time,
+    "price_changes": tuple,  # read one by one before
 }
 
 
-def _reader(attribute: attrs.Attribute[Any], kind: Any) -> _Read:
+def _reader(attribute: attrs.Attribute[Any], kind: Any) -> _Read | None:
+    """What reads a field that holds no values of ours."""
     if attribute.name in _BY_NAME:
         return _BY_NAME[attribute.name]
     if attribute.name.endswith("_ms"):
         return read_optional_time
-    if attribute.name in _SIGNED:
+    if attribute.metadata.get("signed"):
         return or_none(partial(read_number, signed=True))
-    return _BY_TYPE[kind]
+    return _BY_TYPE.get(kind)
+
+
+def _part_reader(attribute: attrs.Attribute[Any], kind: Any) -> _Read:
+    """What reads a list of values of ours, or one that may be None."""
+    part = next(iter(get_args(kind)), None)
+    if isinstance(part, type) and issubclass(part, Value):
+        return partial(_read_list if get_origin(kind) is tuple else _read_one, part)
+    raise TypeError(f"nothing is known that reads {attribute.name} as {kind}")
+
+
+def _field(attribute: attrs.Attribute[Any], kind: Any) -> _Field:
+    read = _reader(attribute, kind)
+    return _Field(
+        attribute.name,
+        attribute.metadata.get("wire", attribute.name),
+        attribute.metadata.get("aliases", ()),
+        read or _part_reader(attribute, kind),
+        attribute.default is attrs.NOTHING,
+        read is None,
+    )
 
 
 def _fields(cls: type[Value]) -> list[_Field]:
     kinds = get_type_hints(cls)
     return [
-        _Field(
-            attribute.name,
-            attribute.metadata.get("wire", attribute.name),
-            _reader(attribute, kinds[attribute.name]),
-            attribute.default is attrs.NOTHING,
-            kinds[attribute.name] in _PARTS,
-        )
+        _field(attribute, kinds[attribute.name])
         for attribute in attrs.fields(cls)
         if attribute.name not in ("extra", "received_at_ns")
     ]
@@ -366,16 +370,16 @@ def _arguments_reader(
 ) -> Callable[[Any, list[_Flaw]], dict[str, Any]]:
     """A function from a JSON object to a constructor's keyword arguments."""
     keys = [field.key for field in fields]
-    known = {*keys, *more_keys, *(alias for key in keys for alias in _ALIASES.get(key, ()))}
+    known = {*keys, *more_keys, *(alias for field in fields for alias in field.aliases)}
 
     def read_arguments(data: Any, flaws: list[_Flaw]) -> dict[str, Any]:
         data = read_object(data)
         arguments: dict[str, Any] = {}
-        for name, key, read, required, is_part in fields:
+        for name, key, aliases, read, required, is_part in fields:
             value = data.get(key)
             try:
                 if value is None:
-                    key, value = _elsewhere(data, key)
+                    key, value = _elsewhere(data, key, aliases)
                     if value is None and not required:
                         continue
                     if key not in data:
@@ -402,8 +406,8 @@ def _read_part(read: _Read, key: str, value: Any, flaws: list[_Flaw]) -> Any:
     return part
 
 
-def _elsewhere(data: Mapping[str, Any], key: str) -> tuple[str, Any]:
-    found = (alias for alias in _ALIASES.get(key, ()) if data.get(alias) is not None)
+def _elsewhere(data: Mapping[str, Any], key: str, aliases: tuple[str, ...]) -> tuple[str, Any]:
+    found = (alias for alias in aliases if data.get(alias) is not None)
     key = next(found, key)
     return key, data.get(key)
 
@@ -420,7 +424,12 @@ def _event_hook(cls: type[Event]) -> Callable[[_Element, Any], Event]:
     )
 
 
-for _value_class in (LevelChange, MakerOrder, EventMessage):
-    _converter.register_structure_hook(_value_class, _value_hook(_value_class))
-for _event_class in _KINDS.values():
-    _converter.register_structure_hook(_event_class, _event_hook(_event_class))
+@cache
+def _hook(cls: type[Value]) -> Callable[[Any, Any], Value]:
+    return _event_hook(cls) if issubclass(cls, Event) else _value_hook(cls)
+
+
+# Any class of values is structured by its own fields, when first it comes.
+_converter.register_structure_hook_factory(lambda cls: issubclass(cls, Value), _hook)
+for _class in WIRE_EVENTS.values():  # now, so that a field which cannot be read fails the import
+    _hook(_class)  # type: ignore[arg-type]  # mypy asks the instances for the class's __hash__

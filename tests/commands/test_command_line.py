@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
+from kit.streaming import Streaming
 
 import polymarket_ws
 from polymarket_ws import Subscriber
@@ -37,33 +38,6 @@ from polymarket_ws.testing import (
 PATIENCE = 20.0
 COMMAND = (sys.executable, "-m", "polymarket_ws")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-
-
-class Streaming:
-    """`polymarket-ws stream` in a thread of this process, so that a test may stop it."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self.code: int | None = None
-        self._arguments = ["stream", *arguments]
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Subscriber:
-        self._thread.start()
-        deadline = time.monotonic() + PATIENCE
-        while not polymarket_ws.running():
-            assert time.monotonic() < deadline
-            self._thread.join(0.01)
-        (subscriber,) = polymarket_ws.running()
-        subscriber.wait_ready(PATIENCE)
-        return subscriber
-
-    def __exit__(self, *_: object) -> None:
-        for subscriber in polymarket_ws.running():
-            subscriber.stop()
-        self._thread.join(PATIENCE)
-
-    def _run(self) -> None:
-        self.code = main(self._arguments)
 
 
 @pytest.fixture

@@ -288,10 +288,8 @@ class BookCore:
         integrity, latest, published = self._integrity(), self.latest, self.published
         if latest.integrity != integrity:
             self.latest = latest._replace(integrity=integrity)
-        if published is latest:
-            self.published = self.latest
-        elif published.integrity != integrity:
-            self.published = published._replace(integrity=integrity)
+        is_shown = published is latest
+        self.published = self.latest if is_shown else published._replace(integrity=integrity)
 
     def _integrity(self) -> str:
         return "mismatch" if self.top_differs else self._verdict

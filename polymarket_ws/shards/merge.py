@@ -19,7 +19,7 @@ from typing import NamedTuple
 from attrs import define, field
 
 from polymarket_ws.errors import DecodeError
-from polymarket_ws.events import BestBidAsk, Book, MarketResolved, NewMarket, PriceChange, Unknown
+from polymarket_ws.events import BROADCASTS, BestBidAsk, Book, PriceChange, Unknown
 from polymarket_ws.wire.updates import Changes, Decoded, Snapshot
 
 from .alignment import (
@@ -58,7 +58,6 @@ _ALWAYS = Beginning(float("-inf"), 0)
 
 _BOOKS = "books"
 """The lane kind of changes and refreshes, one for each market; the others are of one asset."""
-_BROADCASTS = (NewMarket, MarketResolved)
 _UNSURE = frozenset({"unknown", "flaw", BestBidAsk.event_type})
 """Kinds that may come over one connection alone: where they differ, nothing was missed for sure."""
 
@@ -396,7 +395,7 @@ def _is_answer(message: Message) -> bool:
 
 
 def _is_broadcast(message: Message) -> bool:
-    return isinstance(message, Decoded) and isinstance(message.event, _BROADCASTS)
+    return isinstance(message, Decoded) and type(message.event) in BROADCASTS
 
 
 def _key(message: Message) -> object:

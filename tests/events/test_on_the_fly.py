@@ -23,7 +23,8 @@ from polymarket_ws.events.values import wire
 from polymarket_ws.shards.broadcasts import Broadcasts
 from polymarket_ws.shards.partition import Partition
 from polymarket_ws.testing import FakeServer, make_book
-from polymarket_ws.wire.decode import Decoded, decode
+from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.updates import Decoded
 
 MARKET = "0x" + "1".zfill(64)
 
@@ -106,7 +107,7 @@ def halt(timestamp_ms: int = 10**12) -> Halt:
 
 def decoded(text: str) -> list[Event | DecodeError | None]:
     """What a text of the market channel brings."""
-    found = decode(text, "market", 0)
+    found = decode_market(text, 0)
     return [one.event if isinstance(one, Decoded) else one for one in found]
 
 

@@ -38,14 +38,14 @@ from .shards.shard import Shard
 from .shards.standby import LeaderView
 from .stats import Stats
 from .subscriptions import Subscriptions
-from .waiters import Progress
+from .waiters import Waiters
 
 logger = logging.getLogger(__name__)
 
 _BY_ASSET, _BY_MARKET, _OWN = Scope.ASSET, Scope.MARKET, Family.OWN  # asked of each event
 
 
-class Run:
+class Engine:
     """What exists from one start() to its stop. A restart makes a new one, so old threads touch
     only their own.
 
@@ -69,7 +69,7 @@ class Run:
     ) -> None:
         self.name = name
         self.account = Account()
-        self.progress = Progress()
+        self.waiters = Waiters()
         self.subscriptions = Subscriptions()
         self.error: PolymarketWsError | None = None
         self.stop_requested = False
@@ -106,14 +106,14 @@ class Run:
             fail=self.fail,
             last_duty=self._end_shards,
             ended=self._end,
-            progress=self.progress,
+            waiters=self.waiters,
         )
 
     def begin(self) -> None:
         """From here on there is something to stop and to wait for."""
         self._started_at = time.monotonic()
 
-    def start(self, former: Run | None) -> None:
+    def start(self, former: Engine | None) -> None:
         """Start the callback thread; the shards' follow when something is wanted of them."""
         self.dispatcher.start(former.dispatcher if former is not None else None)
 
@@ -151,7 +151,7 @@ class Run:
         self._deliver([error])
         self._stop_shards("failed")
         self.dispatcher.end()
-        self.progress.notify()
+        self.waiters.notify()
 
     def request_stop(self) -> None:
         """Ask all threads to end. Takes no lock, waits for nothing."""
@@ -188,7 +188,7 @@ class Run:
             return State.IDLE
         if all(shard.is_open for shard in shards):
             return State.DEGRADED if self.stale_books() else State.LIVE
-        never = any(shard.succession.leader.generation == 0 for shard in shards)
+        never = any(shard.failover.leader.generation == 0 for shard in shards)
         return State.CONNECTING if never else State.DEGRADED
 
     def stale_books(self) -> list[LiveBook]:
@@ -205,7 +205,7 @@ class Run:
         ]
         if asset_ids is None:
             absent += [
-                f"the {shard.succession.leader.channel} channel ({shard.name})"
+                f"the {shard.failover.leader.channel} channel ({shard.name})"
                 for shard in self._wanted_shards()
                 if not shard.is_subscribed
             ]
@@ -214,14 +214,14 @@ class Run:
     @property
     def last_connection_error(self) -> str | None:
         """What the newest failed attempt or lost connection said."""
-        told = [s.succession.leader.last_error for s in self._shards.values()]
+        told = [s.failover.leader.last_error for s in self._shards.values()]
         return next((text for text in told if text), None)
 
     def stats(self) -> Stats:
         now = time.monotonic()
         shards, queue = tuple(self._shards.values()), self.dispatcher.queue
         connections = tuple(c for shard in shards for c in shard.stats(now))
-        tallies = [c.tally for shard in shards for c in shard.succession.connections]
+        tallies = [c.tally for shard in shards for c in shard.failover.connections]
         events: Counter[str] = sum((t.events.copy() for t in tallies), Counter())
         return Stats(
             state=self.state,
@@ -233,9 +233,9 @@ class Run:
             duplicates=self.account.duplicates,
             late_changes=sum(b.late_changes for b in self._books),
             held_overflows=sum(b.held_overflows for b in self._books),
-            gaps=sum(s.succession.incidents.gaps for s in shards),
-            resyncs=sum(s.succession.incidents.resyncs for s in shards),
-            failovers=sum(s.succession.failovers for s in shards),
+            gaps=sum(s.failover.gaps.told for s in shards),
+            resyncs=sum(s.failover.gaps.ended for s in shards),
+            failovers=sum(s.failover.failovers for s in shards),
             probes=sum(shard.probes for shard in shards),
             hash_checks=sum(b.hash_checks for b in self._books),
             hash_mismatches=sum(b.hash_mismatches for b in self._books),
@@ -281,7 +281,7 @@ class Run:
             fail=self.fail,
             hears=self._hears,
             on_end=self._end_streams,
-            progress=self.progress,
+            waiters=self.waiters,
         )
 
     def _make_channel(self, name: str) -> tuple[Dialect, View]:

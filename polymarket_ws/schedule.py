@@ -13,7 +13,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 @define(eq=False)
-class Agenda(Generic[T]):
+class Schedule(Generic[T]):
     """Entries and the times at which they are due. Used by one thread.
 
     What is dropped stays in the heap until its time: entries are cheap, and none waits long.

@@ -20,7 +20,7 @@ from .credentials import Credentials
 from .delivery.callbacks import Callback, Callbacks, Registration
 from .delivery.registration import BookUpdateRegistrar, On
 from .delivery.streams import EventStream
-from .engine import Run
+from .engine import Engine
 from .errors import ConfigurationError, PolymarketWsError
 from .events import (
     EVENTS,
@@ -134,7 +134,7 @@ class Subscriber:
         self._credentials = credentials
         self._name = name if name is not None else str(next(_numbers))
         self._callbacks = Callbacks()
-        self._run: Run | None = None
+        self._run: Engine | None = None
         self._subscriptions = Subscriptions(
             asset_ids=frozenset(),
             markets=frozenset() if credentials is None else wanted_markets,
@@ -369,7 +369,7 @@ class Subscriber:
         def is_over() -> bool:
             return run.is_over or not run.missing(wanted)
 
-        is_ready = run.progress.wait_until(is_over, timeout)
+        is_ready = run.waiters.wait_until(is_over, timeout)
         if run.error is not None:
             raise run.error
         if run.stop_requested:
@@ -557,7 +557,7 @@ class Subscriber:
         if self._run is not None and self._run.has_started:
             self._run.want(subscriptions, self._cores)
 
-    def _begin(self, run: Run, former: Run | None) -> None:
+    def _begin(self, run: Engine, former: Engine | None) -> None:
         """Make a run the present one and start it; called under the lock."""
         run.begin()  # first: whoever waits takes a run that has not begun for none
         self._run = run
@@ -580,8 +580,8 @@ class Subscriber:
         for id_, core in self._cores.items():
             self._books[id_].show(core)
 
-    def _make_run(self) -> Run:
-        return Run(
+    def _make_run(self) -> Engine:
+        return Engine(
             self._name,
             self._options,
             self._credentials,
@@ -595,7 +595,7 @@ class Subscriber:
             if self._run is None or self._run.is_over:
                 _started.discard(self)
 
-    def _request_stop(self) -> Run | None:
+    def _request_stop(self) -> Engine | None:
         run = self._run
         if run is None or not run.has_started:
             return None
@@ -624,7 +624,7 @@ class Subscriber:
         """
         if self._run is None:
             return predicate()
-        return self._run.progress.wait_until(predicate, timeout)
+        return self._run.waiters.wait_until(predicate, timeout)
 
     def _ask_for_features(self) -> None:
         """A new listener may need custom_feature_enabled."""
@@ -690,7 +690,7 @@ class Subscriber:
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
-def _had_last_words(run: Run) -> bool:
+def _had_last_words(run: Engine) -> bool:
     """Whether its callbacks had their time to end after the fatal error or the request to stop."""
     return run.over_since is not None and time.monotonic() - run.over_since > _LAST_WORDS
 
@@ -714,7 +714,7 @@ def _kind(event: type[Event] | str) -> type[Event]:
     )
 
 
-def _not_ready(missing: list[str], run: Run, timeout: float) -> str:
+def _not_ready(missing: list[str], run: Engine, timeout: float) -> str:
     listed = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     sentence = f"not ready within {timeout:g} s: missing {listed}"
     if run.last_connection_error:

@@ -10,7 +10,7 @@ from attrs import define, field
 
 
 @define(eq=False)
-class Progress:
+class Waiters:
     """Where callers wait for a run's threads, without polling. One for each run.
 
     The threads call `notify` after whatever may matter; it costs one comparison while nobody waits.

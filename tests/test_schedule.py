@@ -1,45 +1,45 @@
-"""Agenda: who is due when."""
+"""Schedule: who is due when."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymarket_ws.schedule import Agenda
+from polymarket_ws.schedule import Schedule
 
 NEVER = float("inf")
 
 
 def test_what_is_due_comes_earliest_first() -> None:
     """And of the same time in the order of entry; what is later stays."""
-    agenda: Agenda[str] = Agenda()
+    schedule: Schedule[str] = Schedule()
     for entry, due in (("c", 3.0), ("b", 2.0), ("a", 2.0), ("d", 4.0)):
-        agenda.put(entry, due)
+        schedule.put(entry, due)
 
-    assert 2.0 == agenda.next_due
-    assert ["b", "a", "c"] == agenda.take_due(3.5)
-    assert (4.0, True, False) == (agenda.next_due, "d" in agenda.due, "a" in agenda.due)
+    assert 2.0 == schedule.next_due
+    assert ["b", "a", "c"] == schedule.take_due(3.5)
+    assert (4.0, True, False) == (schedule.next_due, "d" in schedule.due, "a" in schedule.due)
 
 
 def test_an_entry_keeps_its_time() -> None:
     """Entering it again changes nothing until it is taken or dropped."""
-    agenda: Agenda[str] = Agenda()
-    agenda.put("a", 5.0)
-    agenda.put("a", 1.0)
+    schedule: Schedule[str] = Schedule()
+    schedule.put("a", 5.0)
+    schedule.put("a", 1.0)
 
-    assert 5.0 == agenda.next_due
-    assert (True, False) == (agenda.drop("a"), agenda.drop("a"))
-    agenda.put("a", 7.0)
-    assert ([], 7.0) == (agenda.take_due(6.0), agenda.next_due)
+    assert 5.0 == schedule.next_due
+    assert (True, False) == (schedule.drop("a"), schedule.drop("a"))
+    schedule.put("a", 7.0)
+    assert ([], 7.0) == (schedule.take_due(6.0), schedule.next_due)
 
 
 def test_an_empty_agenda_is_never_due() -> None:
     """Before the first entry, and after all were forgotten."""
-    agenda: Agenda[str] = Agenda()
-    agenda.put("a", 1.0)
-    agenda.clear()
+    schedule: Schedule[str] = Schedule()
+    schedule.put("a", 1.0)
+    schedule.clear()
 
-    assert (NEVER, []) == (agenda.next_due, agenda.take_due(9.0))
+    assert (NEVER, []) == (schedule.next_due, schedule.take_due(9.0))
 
 
 @given(
@@ -53,16 +53,16 @@ def test_an_empty_agenda_is_never_due() -> None:
 )
 def test_an_agenda_equals_a_plain_dict(steps: list[tuple[str, int, int]]) -> None:
     """Whatever is entered, dropped and taken."""
-    agenda: Agenda[int] = Agenda()
+    schedule: Schedule[int] = Schedule()
     model: dict[int, int] = {}
     for step, entry, due in steps:
         if step == "put":
-            agenda.put(entry, due)
+            schedule.put(entry, due)
             model.setdefault(entry, due)
         elif step == "drop":
-            assert (model.pop(entry, None) is not None) == agenda.drop(entry)
+            assert (model.pop(entry, None) is not None) == schedule.drop(entry)
         else:
-            taken = agenda.take_due(due)
+            taken = schedule.take_due(due)
             assert sorted(e for e, d in model.items() if d <= due) == sorted(taken)
             assert sorted(model[e] for e in taken) == [model.pop(e) for e in taken]
-        assert min(model.values(), default=NEVER) == agenda.next_due
+        assert min(model.values(), default=NEVER) == schedule.next_due

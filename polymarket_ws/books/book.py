@@ -87,7 +87,7 @@ class BookCore:
     _snapshot_ms: int = 0
     is_awaited: bool = False
     """Whether changes are held for a snapshot."""
-    _questioned: bool = False
+    _awaits_probe: bool = False
     heard_tick: bool = False
     """Whether a tick change came since evidence was asked for: the evidence may be older."""
     _heard_print: bool = False
@@ -107,7 +107,7 @@ class BookCore:
         return self.published.integrity
 
     @property
-    def is_doubted(self) -> bool:
+    def is_mismatched(self) -> bool:
         """Whether it is served, but not as the server has it."""
         return self.valid and self.integrity == "mismatch"
 
@@ -126,10 +126,10 @@ class BookCore:
         self.release()
         self.is_awaited = True
 
-    def question(self) -> None:
+    def await_probe(self) -> None:
         """Evidence was asked for: until it comes, changes are held too."""
         self.await_snapshot()
-        self._questioned = True
+        self._awaits_probe = True
 
     def sides_of(self, snapshot: Snapshot) -> BookSides:
         """A snapshot's levels: its own where they are the same, as in most refreshes."""
@@ -185,16 +185,16 @@ class BookCore:
 
     def release(self) -> None:
         """No snapshot is awaited any more."""
-        self.is_awaited = self._questioned = self.heard_tick = self._heard_print = False
+        self.is_awaited = self._awaits_probe = self.heard_tick = self._heard_print = False
         self._held.clear()
 
     def hear_tick(self, tick_size: Decimal) -> None:
         self.tick_size = tick_size
-        self.heard_tick = self._questioned
+        self.heard_tick = self._awaits_probe
 
     def hear_print(self, price: Decimal) -> None:
         self.last_trade_price = price
-        self._heard_print = self._questioned
+        self._heard_print = self._awaits_probe
 
     def contradicts(self, snapshot: Snapshot, sides: BookSides) -> bool:
         """Whether a refresh proves the live book wrong: no change lies between, levels differ."""
@@ -220,12 +220,12 @@ class BookCore:
     @property
     def awaits_answer(self) -> bool:
         """Whether the snapshot that answers a subscription is still to come."""
-        return self.is_awaited and not self._questioned
+        return self.is_awaited and not self._awaits_probe
 
     @property
-    def is_questioned(self) -> bool:
+    def awaits_probe(self) -> bool:
         """Whether evidence was asked for and has not come."""
-        return self._questioned
+        return self._awaits_probe
 
     def compare(self, snapshot: Snapshot) -> str:
         """What a snapshot of another connection says: "equal", "different" or, if one of both

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from attrs import define, field
 
-from polymarket_ws.schedule import Agenda
+from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.updates import Change, Changes, Snapshot
 
 from .book import BookCore
@@ -21,7 +21,7 @@ STEP_SECONDS = 0.05  # of quiet after which a step has ended, whatever may be mi
 LONGEST_STEP = 0.5  # seconds; its messages are sent back to back, so this is a broken peer's
 CHECK_SECONDS = 0.1  # between two checks of one asset's hash, unless something has to know now
 FAILURES, FAILING_SECONDS = 20, 1.0  # checks failed in a row, and the pause between more of them
-DOUBT_SECONDS = 2.0  # that a mismatch may last before evidence is asked for: prints explain many
+SUSPECT_SECONDS = 2.0  # that a mismatch may last before evidence is asked for: prints explain many
 MOST_PARDONS = 8  # after which a mismatch lasts 8.5 min before evidence is asked for
 RECIPE_ASSETS = 5  # that have to fail, and be most of all, before the recipe is given up
 
@@ -59,9 +59,9 @@ class Books:
     """Refreshes that proved their book wrong."""
     _cores: dict[str, BookCore] = field(factory=dict)
     _by_market: dict[str, dict[str, BookCore]] = field(factory=dict)
-    _checks: Agenda[BookCore] = field(factory=Agenda)
-    _doubts: Agenda[BookCore] = field(factory=Agenda)
-    _steps: Agenda[BookCore] = field(factory=Agenda)
+    _checks: Schedule[BookCore] = field(factory=Schedule)
+    _mismatched: Schedule[BookCore] = field(factory=Schedule)
+    _steps: Schedule[BookCore] = field(factory=Schedule)
     """Books in whose newest step something is to be judged at its end."""
     _changed: dict[BookCore, None] = field(factory=dict)
     """Books that changed since `publish` was last called."""
@@ -81,7 +81,7 @@ class Books:
     @property
     def deadline(self) -> float:
         """When `tick` or `suspects` has something to do; infinite when neither has."""
-        return min(self._checks.next_due, self._doubts.next_due, self._steps.next_due)
+        return min(self._checks.next_due, self._mismatched.next_due, self._steps.next_due)
 
     def add(self, core: BookCore) -> None:
         self._cores[core.asset_id] = core
@@ -120,7 +120,7 @@ class Books:
         was_live = core.valid
         self._steps.drop(core)
         held = core.replace(snapshot, sides, verdict)
-        if core.is_questioned and not was_live:  # healed by a refresh, before the evidence came
+        if core.awaits_probe and not was_live:  # healed by a refresh, before the evidence came
             core.release()
         core.received_at = now
         self._by_market.setdefault(core.market, {})[core.asset_id] = core
@@ -178,9 +178,9 @@ class Books:
         self.unverifiable += 1
         self._fitted.discard(core.asset_id)
         self._unfitted.add(core.asset_id)
-        return "unverified", self._doubt_recipe()
+        return "unverified", self._give_up_recipe()
 
-    def _doubt_recipe(self) -> list[BookCore]:
+    def _give_up_recipe(self) -> list[BookCore]:
         """Give the recipe up when it fits hardly anything; returns who is not verified any more."""
         failed = len(self._unfitted)
         if failed < RECIPE_ASSETS or failed <= len(self._fitted):
@@ -313,25 +313,25 @@ class Books:
         return changed
 
     def suspects(self, now: float) -> list[BookCore]:
-        """The live books in a mismatch for DOUBT_SECONDS, each once until its state changes.
+        """The live books in a mismatch for SUSPECT_SECONDS, each once until its state changes.
 
         Each waits for evidence from then on, as for a snapshot: give it to `settle`.
         """
         self._collect_suspects(now)
-        suspects = [core for core in self._suspects if core.is_doubted]
+        suspects = [core for core in self._suspects if core.is_mismatched]
         self._suspects = {}
         for core in suspects:
-            core.question()
+            core.await_probe()
         return suspects
 
-    def doubt_again(self, now: float) -> None:
+    def suspect_again(self, now: float) -> None:
         """Evidence that was asked for will not come: let every mismatch become a suspicion anew."""
         for core in self._cores.values():
-            if core.is_doubted:
+            if core.is_mismatched:
                 self._watch(core, now)
 
     def _collect_suspects(self, now: float) -> None:
-        for core in self._doubts.take_due(now):
+        for core in self._mismatched.take_due(now):
             if core.is_awaited:  # what is on its way will settle it
                 self._watch(core, now)
             else:
@@ -343,7 +343,7 @@ class Books:
         Returns:
             "equal": the book is right, the recipe or a price of it was not: it is learned anew.
             "different": tell it, and give the snapshot to `replace`, which adds what came since.
-            "unclear": one of both is ahead; the book is a suspect again after DOUBT_SECONDS.
+            "unclear": one of both is ahead; the book is a suspect again after SUSPECT_SECONDS.
         """
         finding = core.compare(snapshot)
         if finding == "different" and not (core.is_at(snapshot) and self._is_in_step(core, now)):
@@ -442,15 +442,15 @@ class Books:
         """Let a mismatch become a suspicion when it lasts, and end it with the mismatch."""
         if core.published.integrity == "mismatch" and core.valid:
             # Where the recipe is wrong now and then, evidence is asked for ever less often.
-            self._doubts.put(core, now + DOUBT_SECONDS * 2 ** min(core.pardons, MOST_PARDONS))
+            self._mismatched.put(core, now + SUSPECT_SECONDS * 2 ** min(core.pardons, MOST_PARDONS))
         else:
-            self._doubts.drop(core)
-            if core.is_questioned:
+            self._mismatched.drop(core)
+            if core.awaits_probe:
                 core.release()
 
     def _forget(self, core: BookCore) -> None:
         self._checks.drop(core)
-        self._doubts.drop(core)
+        self._mismatched.drop(core)
         self._steps.drop(core)
         self._changed.pop(core, None)
         core.is_unproved = False

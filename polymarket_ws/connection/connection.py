@@ -26,8 +26,8 @@ from polymarket_ws.errors import (
     ProtocolError,
 )
 from polymarket_ws.events import Connected, Disconnected
-from polymarket_ws.net.attempt import Attempt, Link
-from polymarket_ws.net.attempt_thread import Connecting
+from polymarket_ws.net.attempt import Attempt, OpenSocket
+from polymarket_ws.net.attempt_thread import AttemptThread
 from polymarket_ws.net.frames import Close, Pong
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
@@ -35,7 +35,7 @@ from polymarket_ws.wire.redaction import redact
 from polymarket_ws.wire.updates import Decoded
 
 from .backoff import Backoff, Ending, Verdict
-from .gaps import Incidents
+from .gaps import Gaps
 from .pacing import Pacer
 from .session import NORMAL_CLOSURE, Outgoing, Session, Tally
 
@@ -99,7 +99,7 @@ class Connection:
         pacer: Pacer,
         owner: Owner,
         selector: selectors.BaseSelector,
-        incidents: Incidents,
+        gaps: Gaps,
     ) -> None:
         self.name = name
         self._dialect = dialect
@@ -112,14 +112,14 @@ class Connection:
         self._wanted = Wanted()
         self._backoff = Backoff(options)
         self._tally = Tally()
-        self._incidents = incidents
+        self._gaps = gaps
         self._generation = 0
         self._attempts = 0  # since it was last open
         self._lost_at: float | None = None
         # At most one of these three is set: connecting, open, or waiting for the next attempt.
-        self._connecting: Connecting | None = None
+        self._connecting: AttemptThread | None = None
         self._deadline_of_attempt = 0.0
-        self._link: Link | None = None
+        self._link: OpenSocket | None = None
         self._session: Session | None = None
         self._retry_at: float | None = None
         self._blocked_since: float | None = None
@@ -169,7 +169,7 @@ class Connection:
         self._has_subscribed = False
         self._wanted = wanted
         self._view.want(wanted)
-        self._owner.deliver(self._incidents.forget(gone, now))
+        self._owner.deliver(self._gaps.forget(gone, now))
         if wanted.is_empty:
             self._retire("unwanted")
         elif self._session is not None:
@@ -198,9 +198,9 @@ class Connection:
         """The open one."""
         return self._session
 
-    def use(self, view: View, gaps: Incidents) -> None:
+    def use(self, view: View, gaps: Gaps) -> None:
         """Feed another view from now on, and tell the gaps of others."""
-        self._view, self._incidents = view, gaps
+        self._view, self._gaps = view, gaps
         if self._session is not None:
             self._session.use(view, gaps)
 
@@ -275,8 +275,8 @@ class Connection:
         return self._tally
 
     @property
-    def incidents(self) -> Incidents:
-        return self._incidents
+    def gaps(self) -> Gaps:
+        return self._gaps
 
     def _state(self) -> str:
         if self._closed:
@@ -300,15 +300,15 @@ class Connection:
             self._fail_attempt(earlier, now)
             return
         attempt = Attempt(self._dialect.url, self._options, self._ssl_context)
-        self._connecting = Connecting(self.name, attempt, self._owner.wake)
+        self._connecting = AttemptThread(self.name, attempt, self._owner.wake)
         self._deadline_of_attempt = now + self._options.connect_timeout + _DNS_GRACE
         logger.debug("%s: connecting, attempt %d", self.name, self._attempts)
         self._connecting.start()
         self._connectors.append(self._connecting.thread)
 
-    def _turn_connecting(self, connecting: Connecting, now: float) -> None:
+    def _turn_connecting(self, connecting: AttemptThread, now: float) -> None:
         outcome = connecting.take()
-        if isinstance(outcome, Link):
+        if isinstance(outcome, OpenSocket):
             self._connecting = None
             self._open(outcome, now)
         elif outcome is not None:
@@ -320,7 +320,7 @@ class Connection:
             timeout = ConnectTimeout(connecting.phase, self._options.connect_timeout)
             self._fail_attempt(timeout, now)
 
-    def _open(self, link: Link, now: float) -> None:
+    def _open(self, link: OpenSocket, now: float) -> None:
         self._has_subscribed = False
         self._link = link
         self._handed_over = 0
@@ -335,7 +335,7 @@ class Connection:
             self._options,
             self._tally,
             self._owner.hears,
-            self._incidents,
+            self._gaps,
         )
         session.open(self._wanted, now)
         self._session = session
@@ -352,15 +352,15 @@ class Connection:
         logger.info("%s: connected (generation %d)", self.name, self._generation)
         # Where the last connection was refused, only the first PONG shows that this one works.
         trusted = self._view.is_complete_once_open and not self._was_refused
-        ended = self._incidents.end_all(now) if trusted else []
+        ended = self._gaps.end_all(now) if trusted else []
         self._owner.deliver([connected, *ended])
 
-    def _turn_open(self, link: Link, session: Session, now: float) -> None:
+    def _turn_open(self, link: OpenSocket, session: Session, now: float) -> None:
         try:
             if session.ended is None:
                 self._owner.deliver(session.tick(now))
-            if session.useful and self._view.is_complete_once_open and self._incidents.has_open:
-                self._owner.deliver(self._incidents.end_all(now))
+            if session.useful and self._view.is_complete_once_open and self._gaps.has_open:
+                self._owner.deliver(self._gaps.end_all(now))
             self._write(link, session, now)
         except ConnectionLost as error:
             self._lose(session.ended or error, now)
@@ -368,12 +368,12 @@ class Connection:
         if session.ended is not None:
             self._lose(session.ended, now)
 
-    def _write(self, link: Link, session: Session, now: float) -> None:
+    def _write(self, link: OpenSocket, session: Session, now: float) -> None:
         outbox, session.outbox = session.outbox, []
         for outgoing in outbox:
             self._send(link, outgoing)
         link.flush()
-        self._watch(link)
+        self._select_for_writing(link)
         if not link.wants_write:
             self._blocked_since = None
             self._has_subscribed = True
@@ -383,7 +383,7 @@ class Connection:
             timeout = self._options.send_timeout
             raise ConnectionLost("send_timeout", f"the server read nothing for {timeout:g} s")
 
-    def _send(self, link: Link, outgoing: Outgoing) -> None:
+    def _send(self, link: OpenSocket, outgoing: Outgoing) -> None:
         if isinstance(outgoing, str):
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s: > %s", self.name, redact(outgoing))
@@ -393,7 +393,7 @@ class Connection:
         elif isinstance(outgoing, Close):
             link.send_close(outgoing.code or NORMAL_CLOSURE)
 
-    def _watch(self, link: Link) -> None:
+    def _select_for_writing(self, link: OpenSocket) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.wants_write else 0)
         if self._selector.get_key(link).events != events:
             self._selector.modify(link, events, self)
@@ -439,7 +439,7 @@ class Connection:
         if connecting is not None:
             connecting.abandon()
         self._retry_at = self._lost_at = None
-        self._incidents.clear()
+        self._gaps.clear()
         is_news = self._link is not None or self._promised
         self._promised = False
         if self._session is not None:

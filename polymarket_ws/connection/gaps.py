@@ -10,7 +10,7 @@ from polymarket_ws.events import Gap, Resync
 
 
 @define(eq=False)
-class Incident:
+class OpenGap:
     """One Gap that was told and has not ended."""
 
     gap: Gap
@@ -22,18 +22,18 @@ class Incident:
 
 
 @define(eq=False)
-class Incidents:
+class Gaps:
     """The open gaps of one connection. Used by its shard's thread alone.
 
     An asset may be in several: one that was healed and lost again while others of its first gap
     were still waited for.
     """
 
-    gaps: int = 0
-    """Told so far."""
-    resyncs: int = 0
-    """Told so far."""
-    _open: list[Incident] = field(factory=list)
+    told: int = 0
+    """Gaps told so far."""
+    ended: int = 0
+    """Resyncs told so far."""
+    _open: list[OpenGap] = field(factory=list)
 
     @property
     def has_open(self) -> bool:
@@ -41,9 +41,9 @@ class Incidents:
 
     def open(self, gap: Gap, now: float) -> Gap:
         """Remember a gap, and return it to be told."""
-        self.gaps += 1
+        self.told += 1
         self._lose_again(gap.asset_ids)
-        self._open.append(Incident(gap, now, set(gap.asset_ids)))
+        self._open.append(OpenGap(gap, now, set(gap.asset_ids)))
         return gap
 
     def waits_for(self, asset_id: str, reason: str) -> bool:
@@ -51,7 +51,7 @@ class Incidents:
         return any(i.gap.reason == reason and asset_id in i.waiting for i in self._open)
 
     def heal(self, asset_ids: Iterable[str], now: float) -> list[Resync]:
-        """These books are live again; returns the ends of the incidents that this completes."""
+        """These books are live again; returns the Resyncs of the gaps that this ends."""
         return self._end(frozenset(asset_ids), now, are_live=True)
 
     def forget(self, asset_ids: Iterable[str], now: float) -> list[Resync]:
@@ -61,7 +61,7 @@ class Incidents:
     def end_all(self, now: float) -> list[Resync]:
         """Everything is complete again from here on: for a channel without books."""
         ended, self._open = self._open, []
-        return [self._resync(incident, now) for incident in ended]
+        return [self._resync(open_gap, now) for open_gap in ended]
 
     def clear(self) -> None:
         """The run stops: what is open is not told any more."""
@@ -70,30 +70,30 @@ class Incidents:
     def _end(self, asset_ids: frozenset[str], now: float, *, are_live: bool) -> list[Resync]:
         if not self._open or not asset_ids:
             return []
-        for incident in self._open:
-            found = incident.waiting & asset_ids
-            incident.waiting -= found
+        for open_gap in self._open:
+            found = open_gap.waiting & asset_ids
+            open_gap.waiting -= found
             if are_live:
-                incident.healed += sorted(found)
+                open_gap.healed += sorted(found)
             else:
-                incident.healed = [a for a in incident.healed if a not in asset_ids]
+                open_gap.healed = [a for a in open_gap.healed if a not in asset_ids]
         ended = [i for i in self._open if not i.waiting and i.gap.asset_ids]
         self._open = [i for i in self._open if i not in ended]
-        return [self._resync(incident, now) for incident in ended if incident.healed]
+        return [self._resync(open_gap, now) for open_gap in ended if open_gap.healed]
 
     def _lose_again(self, asset_ids: Iterable[str]) -> None:
         """A Resync says that its books are live: those that are not any more are waited for."""
-        for incident in self._open:
-            lost = set(incident.healed).intersection(asset_ids)
-            incident.healed = [a for a in incident.healed if a not in lost]
-            incident.waiting |= lost
+        for open_gap in self._open:
+            lost = set(open_gap.healed).intersection(asset_ids)
+            open_gap.healed = [a for a in open_gap.healed if a not in lost]
+            open_gap.waiting |= lost
 
-    def _resync(self, incident: Incident, now: float) -> Resync:
-        self.resyncs += 1
+    def _resync(self, open_gap: OpenGap, now: float) -> Resync:
+        self.ended += 1
         return Resync(
-            channel=incident.gap.channel,
-            connection=incident.gap.connection,
-            reason=incident.gap.reason,
-            asset_ids=tuple(incident.healed),
-            duration=now - incident.opened_at,
+            channel=open_gap.gap.channel,
+            connection=open_gap.gap.connection,
+            reason=open_gap.gap.reason,
+            asset_ids=tuple(open_gap.healed),
+            duration=now - open_gap.opened_at,
         )

@@ -18,22 +18,22 @@ from polymarket_ws.events import Book, Frame, Gap
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.net.frames import Close, FrameParser, Ping, Pong, Violation
 from polymarket_ws.options import Options
-from polymarket_ws.schedule import Agenda
+from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.redaction import redact
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
 from .backoff import Ending
-from .gaps import Incidents
+from .gaps import Gaps
 
 logger = logging.getLogger(__name__)
 
 NORMAL_CLOSURE = 1000
 AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (PROTOCOL 2.1)
 LASTING_SECONDS = 0.5  # a server that accepts, answers and closes at once is asked ever less often
-REDRIVES = 3  # a lost first book is mostly brought by asking again (nautilus_trader#4901)
+RETRIES = 3  # a lost first book is mostly brought by asking again (nautilus_trader#4901)
 _SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
 # Between two fresh snapshots asked for one asset, so that a storm of flaws stays small.
-RENEWAL_SECONDS = 10.0
+RESUBSCRIPTION_SECONDS = 10.0
 _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
 
@@ -69,7 +69,7 @@ class Session:
     tally: Tally
     hears: Callable[[], Container[str]]
     """The event types that somebody listens for, "frame" for raw ones."""
-    incidents: Incidents = field(factory=Incidents)
+    gaps: Gaps = field(factory=Gaps)
     """The gaps that are open: the connection's, since they outlive a session."""
     outbox: list[Outgoing] = field(factory=list, repr=False)
     ended: ConnectionLost | ProtocolError | None = None
@@ -82,10 +82,10 @@ class Session:
     _opened_at: float = 0.0
     _next_ping_at: float = float("inf")
     _unanswered_ping_at: float | None = None
-    _renewed_at: dict[str, float] = field(factory=dict)
-    _renewals: Agenda[str] = field(factory=Agenda)
+    _resubscribed_at: dict[str, float] = field(factory=dict)
+    _resubscriptions: Schedule[str] = field(factory=Schedule)
     """Assets whose book was not understood: when to ask for a fresh snapshot."""
-    _unanswered: Agenda[str] = field(factory=Agenda)
+    _unanswered: Schedule[str] = field(factory=Schedule)
     """Subscribed assets without a book so far: when to ask again."""
     _asked: dict[str, int] = field(factory=dict)
     """How often that was done."""
@@ -103,7 +103,7 @@ class Session:
         """When `tick` is due, whatever comes before."""
         due = min(
             self.view.deadline,
-            self._renewals.next_due,
+            self._resubscriptions.next_due,
             self._unanswered.next_due,
             self._next_ping_at,
         )
@@ -127,9 +127,9 @@ class Session:
             self._unanswered.drop(asset_id)
         self._await_answers([a for a, c in wanted.cores.items() if former.get(a) is not c], now)
 
-    def use(self, view: View, gaps: Incidents) -> None:
+    def use(self, view: View, gaps: Gaps) -> None:
         """Feed another view from now on, and tell the gaps of others."""
-        self.view, self.incidents = view, gaps
+        self.view, self.gaps = view, gaps
 
     def _await_answers(self, asset_ids: Collection[str], now: float) -> None:
         self.view.await_answers(asset_ids)
@@ -187,8 +187,8 @@ class Session:
 
     def tick(self, now: float) -> list[Item]:
         """Do what time asks for: the heartbeat, asking for snapshots, giving up on a dead peer."""
-        if self._renewals.due:
-            self._renew(now)
+        if self._resubscriptions.due:
+            self._resubscribe_due(now)
         items: list[Item] = [*self.view.tick(now)]
         if self._unanswered.due:
             items.extend(self._ask_for_first_books(now))
@@ -322,9 +322,9 @@ class Session:
         if is_news and event is not None:
             items.append(event)
         for core, _ in broken:
-            items += self.incidents.heal([core.asset_id], now)
+            items += self.gaps.heal([core.asset_id], now)
         if revived:
-            items += self.incidents.heal(revived, now)
+            items += self.gaps.heal(revived, now)
 
     def _take_flaw(self, error: DecodeError, now: float, items: list[Item]) -> None:
         stale = self.view.take_flaw(error, now)
@@ -342,8 +342,8 @@ class Session:
         if stale:
             items.append(self._tell_gap("decode_error", stale, now))
             for core in stale:
-                earliest = self._renewed_at.get(core.asset_id, now - RENEWAL_SECONDS)
-                self._renewals.put(core.asset_id, earliest + RENEWAL_SECONDS)
+                earliest = self._resubscribed_at.get(core.asset_id, now - RESUBSCRIPTION_SECONDS)
+                self._resubscriptions.put(core.asset_id, earliest + RESUBSCRIPTION_SECONDS)
 
     def _tell_gap(self, reason: str, cores: list[BookCore], now: float) -> Gap:
         return self._open_gap(reason, [core.asset_id for core in cores], now)
@@ -357,12 +357,12 @@ class Session:
             detail=detail,
         )
         logger.warning("%s: gap (%s) in %d books", self.name, reason, len(asset_ids))
-        return self.incidents.open(gap, now)
+        return self.gaps.open(gap, now)
 
     def _ask_for_first_books(self, now: float) -> list[Item]:
         """Ask again for first books that have not come, all in one go; give up after some times."""
         due = sorted(self._unanswered.take_due(now))
-        again = [a for a in due if self._asked[a] < REDRIVES]
+        again = [a for a in due if self._asked[a] < RETRIES]
         given_up = [a for a in due if a not in again]
         for asset_id in again:
             self._unanswered.put(asset_id, now + self.options.first_event_timeout)
@@ -371,26 +371,26 @@ class Session:
             logger.info("%s: no book yet for %d assets: asking again", self.name, len(again))
             self.outbox.extend(self.dialect.resubscription_texts(again, self._wanted))
             self.view.await_answers(again)
-        untold = [a for a in given_up if not self.incidents.waits_for(a, "no_data")]
+        untold = [a for a in given_up if not self.gaps.waits_for(a, "no_data")]
         if not untold or not self.view.is_told:
             return []
         # A gap of more assets must not wait for what will not come: it ends for the others.
-        return [*self.incidents.forget(untold, now), self._tell_no_data(untold, now)]
+        return [*self.gaps.forget(untold, now), self._tell_no_data(untold, now)]
 
     def _tell_no_data(self, asset_ids: list[str], now: float) -> Gap:
         short = any(len(a) < _SHORTEST_SURE_TOKEN_ID for a in asset_ids)
-        detail = f"no book came, though asked for {1 + REDRIVES} times: closed market or wrong id?"
+        detail = f"no book came, though asked for {1 + RETRIES} times: closed market or wrong id?"
         if short:
             detail += " (token ids have about 77 digits)"
         logger.warning("%s: %s: %s", self.name, ", ".join(asset_ids[:5]), detail)
         return self._open_gap("no_data", asset_ids, now, detail)
 
-    def _renew(self, now: float) -> None:
+    def _resubscribe_due(self, now: float) -> None:
         """Ask for the snapshots that are due; a book that has healed by itself is left alone."""
-        due = sorted(self._renewals.take_due(now))
+        due = sorted(self._resubscriptions.take_due(now))
         stale = [a for a in due if a in self._wanted.cores and not self._wanted.cores[a].valid]
         if stale:
-            self._renewed_at.update(dict.fromkeys(stale, now))
+            self._resubscribed_at.update(dict.fromkeys(stale, now))
             self.ask_again(stale, now)
 
     def _receive_close(self, close: Close) -> None:

@@ -14,7 +14,7 @@ from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.errors import CallbackError, PolymarketWsError, QueueOverflow
 from polymarket_ws.events import LIFECYCLE, Event
 from polymarket_ws.milestones import is_milestone
-from polymarket_ws.waiters import Progress
+from polymarket_ws.waiters import Waiters
 
 from .callbacks import Callbacks, Registration, callback_name
 from .event_queue import EventQueue, Item
@@ -61,7 +61,7 @@ class Dispatcher:
         fail: Callable[[PolymarketWsError], None],
         last_duty: Callable[[], None],
         ended: Callable[[], None],
-        progress: Progress,
+        waiters: Waiters,
     ) -> None:
         self.name = name
         self.queue = EventQueue(limit)
@@ -74,7 +74,7 @@ class Dispatcher:
         self._fail = fail
         self._last_duty = last_duty
         self._ended = ended
-        self._progress = progress
+        self._waiters = waiters
         self._streams = streams
         # A SimpleQueue, for its put() may interrupt itself: a signal handler wakes through it.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -203,7 +203,7 @@ class Dispatcher:
             self._fail(PolymarketWsError(f"internal error in the callback thread: {error!r}"))
         finally:
             self._ended()
-            self._progress.notify()
+            self._waiters.notify()
 
     def _handle_all(self) -> None:
         while not self._abandoned:
@@ -213,7 +213,7 @@ class Dispatcher:
             elif self._ending:
                 return
             else:
-                self._progress.notify()
+                self._waiters.notify()
                 self._sleep()
 
     def _handle_rest(self) -> None:

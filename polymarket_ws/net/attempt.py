@@ -24,13 +24,13 @@ from polymarket_ws.errors import (
 )
 from polymarket_ws.options import Options
 
-from .deadline import GuardedSocket, Lifeline
+from .deadline import GuardedSocket, SocketDeadline
 from .dial import dial, resolve
 from .http_heads import ResponseHead, receive_head, retry_after_seconds
-from .open_socket import Link, lost
+from .open_socket import OpenSocket, lost
 from .proxies import Proxy, decode_proxy, find_environment_proxy, pass_through
 
-__all__ = ["Attempt", "Link"]
+__all__ = ["Attempt", "OpenSocket"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,22 +68,22 @@ class Attempt:
         self._options = options
         self._ssl_context = ssl_context
         self._proxy: Proxy | None = None
-        self._lifeline = Lifeline(options.connect_timeout)
+        self._socket_deadline = SocketDeadline(options.connect_timeout)
 
     @property
     def phase(self) -> str:
         """What is going on: "dns", "tcp", "proxy", "tls", "handshake" or "open"."""
-        return self._lifeline.phase
+        return self._socket_deadline.phase
 
     def abort(self) -> None:
         """End `open` at once, in any phase but "dns", which ends when the system answers.
 
-        From any thread, at any time, as often as one likes; does not wait. An open Link is not
-        touched: it is its owner's.
+        From any thread, at any time, as often as one likes; does not wait. What `open` returned is
+        not touched: it is its owner's.
         """
-        self._lifeline.abort()
+        self._socket_deadline.abort()
 
-    def open(self) -> Link:
+    def open(self) -> OpenSocket:
         """Connect; blocks for `Options.connect_timeout` at most, but while a name is looked up.
 
         Raises:
@@ -96,28 +96,28 @@ class Attempt:
         try:
             return self._open()
         except PolymarketWsError as error:
-            if self._lifeline.aborted:
-                raise self._lifeline.stopped() from error
+            if self._socket_deadline.aborted:
+                raise self._socket_deadline.stopped() from error
             raise
         except (OSError, EOFError, ValueError, WebSocketException) as error:
             raise self._translate(error) from error
         finally:
-            self._lifeline.close_all()
+            self._socket_deadline.close_all()
 
-    def _open(self) -> Link:
-        self._lifeline.start()
+    def _open(self) -> OpenSocket:
+        self._socket_deadline.start()
         self._proxy = self._find_proxy()
         sock = self._reach()
         if self._secure:
             sock = self._encrypt(sock)
         self._enter("handshake")
-        link = Link(sock, self._shake_hands(sock))
-        self._lifeline.release(sock)
+        link = OpenSocket(sock, self._shake_hands(sock))
+        self._socket_deadline.release(sock)
         self._enter("open")
         return link
 
     def _enter(self, phase: str) -> None:
-        self._lifeline.phase = phase
+        self._socket_deadline.phase = phase
         logger.debug("%s:%d: %s", self._host, self._port, phase)
 
     def _find_proxy(self) -> Proxy | None:
@@ -136,14 +136,14 @@ class Attempt:
             host = resolve(host, self._port, only_ipv4=proxy.scheme == "socks4")[0][1][0]
         sock = self._dial(proxy.host, proxy.port)
         self._enter("proxy")
-        pass_through(proxy, GuardedSocket(sock, self._lifeline), host, self._port)
+        pass_through(proxy, GuardedSocket(sock, self._socket_deadline), host, self._port)
         return sock
 
     def _dial(self, host: str, port: int) -> socket.socket:
         addresses = resolve(host, port)
-        self._lifeline.remaining()
+        self._socket_deadline.remaining()
         self._enter("tcp")
-        return dial(addresses, self._lifeline)
+        return dial(addresses, self._socket_deadline)
 
     def _encrypt(self, sock: socket.socket) -> ssl.SSLSocket:
         self._enter("tls")
@@ -154,14 +154,14 @@ class Attempt:
         except OSError as error:
             _close_half_made(error)
             raise
-        self._lifeline.register(encrypted)
-        with self._lifeline.limit(encrypted):
+        self._socket_deadline.register(encrypted)
+        with self._socket_deadline.limit(encrypted):
             encrypted.do_handshake()
         return encrypted
 
     def _shake_hands(self, sock: socket.socket) -> bytes:
         """Let websocket-client do the opening handshake; return what came after it."""
-        guarded = _HandshakeSocket(sock, self._lifeline)
+        guarded = _HandshakeSocket(sock, self._socket_deadline)
         # With `socket` given it looks at no environment variable and opens no connection itself.
         client = WebSocket()
         client.connect(  # type: ignore[no-untyped-call]  # it has no annotations in 1.9
@@ -170,9 +170,9 @@ class Attempt:
         return guarded.rest
 
     def _translate(self, error: Exception) -> PolymarketWsError:
-        phase = self._lifeline.phase
-        if self._lifeline.aborted:
-            return self._lifeline.stopped()
+        phase = self._socket_deadline.phase
+        if self._socket_deadline.aborted:
+            return self._socket_deadline.stopped()
         if isinstance(error, ssl.SSLCertVerificationError):
             return CertificateError(self._host, getattr(error, "verify_message", str(error)))
         if phase == "dns":

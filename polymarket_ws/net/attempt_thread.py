@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from polymarket_ws.errors import ConnectionLost, PolymarketWsError
 
-from .attempt import Attempt, Link
+from .attempt import Attempt, OpenSocket
 
 logger = logging.getLogger(__name__)
 
 
-class Connecting:
+class AttemptThread:
     """Runs an Attempt and hands over its link or its error. Made by a connection, for one attempt.
 
     The thread `polymarket-ws-<connection>-connect` is a daemon: the resolver cannot be interrupted,
@@ -28,7 +28,7 @@ class Connecting:
         self._name = name
         self._attempt = attempt
         self._wake = wake
-        self._outcome: Link | PolymarketWsError | None = None
+        self._outcome: OpenSocket | PolymarketWsError | None = None
         self._abandoned = False
         # Guards the two above: a link goes to its owner or is closed, never neither.
         self._handover = threading.Lock()
@@ -44,7 +44,7 @@ class Connecting:
         """How far the attempt has come, for an error's sentence."""
         return self._attempt.phase
 
-    def take(self) -> Link | PolymarketWsError | None:
+    def take(self) -> OpenSocket | PolymarketWsError | None:
         """The outcome, once; None while there is none."""
         with self._handover:
             outcome, self._outcome = self._outcome, None
@@ -55,12 +55,12 @@ class Connecting:
         with self._handover:
             self._abandoned = True
             outcome, self._outcome = self._outcome, None
-        if isinstance(outcome, Link):
+        if isinstance(outcome, OpenSocket):
             outcome.close()
         self._attempt.abort()
 
     def _main(self) -> None:
-        outcome: Link | PolymarketWsError
+        outcome: OpenSocket | PolymarketWsError
         try:
             outcome = self._attempt.open()
         except PolymarketWsError as error:
@@ -72,6 +72,6 @@ class Connecting:
             late = self._abandoned
             if not late:
                 self._outcome = outcome
-        if late and isinstance(outcome, Link):
+        if late and isinstance(outcome, OpenSocket):
             outcome.close()
         self._wake()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from polymarket_ws.errors import ConnectionLost, ConnectTimeout
 
 
-class Lifeline:
+class SocketDeadline:
     """The sockets of one attempt, and the two things that end whatever blocks on them.
 
     Made by an Attempt and used by the thread that connects; any other may only call `abort`. A
@@ -108,18 +108,18 @@ def shut_down(sock: socket.socket) -> None:
 
 
 class GuardedSocket:
-    """A socket whose every blocking call ends at the lifeline's deadline or abort.
+    """A socket whose every blocking call ends at the socket_deadline's deadline or abort.
 
     It has what websocket-client and python-socks call on a socket.
     """
 
-    def __init__(self, sock: socket.socket, lifeline: Lifeline) -> None:
+    def __init__(self, sock: socket.socket, socket_deadline: SocketDeadline) -> None:
         self.socket = sock
-        self.lifeline = lifeline
+        self.socket_deadline = socket_deadline
 
     def recv(self, size: int) -> bytes:
         """Wait for up to `size` bytes; b"" at the end."""
-        with self.lifeline.limit(self.socket):
+        with self.socket_deadline.limit(self.socket):
             return self.socket.recv(size)
 
     def send(self, data: bytes) -> int:
@@ -129,13 +129,13 @@ class GuardedSocket:
 
     def sendall(self, data: bytes) -> None:
         """Send all of the data."""
-        with self.lifeline.limit(self.socket):
+        with self.socket_deadline.limit(self.socket):
             self.socket.sendall(data)
 
     def gettimeout(self) -> float:
         """The seconds left."""
-        return self.lifeline.remaining()
+        return self.socket_deadline.remaining()
 
     def close(self) -> None:
         """Close the socket; harmless when repeated."""
-        self.lifeline.close(self.socket)
+        self.socket_deadline.close(self.socket)

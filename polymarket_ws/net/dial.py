@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import define, field
 
-from .deadline import Lifeline
+from .deadline import SocketDeadline
 
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 5)
 BACKSTOP = 1.0  # seconds; where shutting a connecting socket down wakes no selector (not Linux)
@@ -53,15 +53,15 @@ def interleave(addresses: Sequence[Address]) -> list[Address]:
     return [address for address in chain.from_iterable(turns) if address is not None]
 
 
-def dial(addresses: Sequence[Address], lifeline: Lifeline) -> socket.socket:
-    """Connect to the first address that answers; the socket is registered with the lifeline.
+def dial(addresses: Sequence[Address], socket_deadline: SocketDeadline) -> socket.socket:
+    """Connect to the first address that answers; the socket is registered with the socket_deadline.
 
     Raises:
         OSError: none can be reached; what the last one said.
-        ConnectionLost: the lifeline ended it.
+        ConnectionLost: the socket_deadline ended it.
     """
     with selectors.DefaultSelector() as selector:
-        sock = _Race(lifeline, selector, deque(addresses)).run()
+        sock = _Race(socket_deadline, selector, deque(addresses)).run()
     tune(sock)
     return sock
 
@@ -77,7 +77,7 @@ def tune(sock: socket.socket) -> None:
 class _Race:
     """One `dial`: some attempts under way, the others waiting for their turn."""
 
-    _lifeline: Lifeline
+    _socket_deadline: SocketDeadline
     _selector: selectors.BaseSelector
     _waiting: deque[Address]
     _next_start_at: float = field(init=False, default=0.0)
@@ -108,11 +108,11 @@ class _Race:
 
     def _start(self, family: socket.AddressFamily, address: Any) -> None:
         sock = socket.socket(family, socket.SOCK_STREAM)
-        self._lifeline.register(sock)
+        self._socket_deadline.register(sock)
         sock.setblocking(False)
         error_number = sock.connect_ex(address)
         if error_number not in _STARTED:
-            self._lifeline.close(sock)
+            self._socket_deadline.close(sock)
             raise _error(error_number)
         self._selector.register(sock, selectors.EVENT_WRITE)
 
@@ -121,17 +121,17 @@ class _Race:
         self._next_start_at = time.monotonic()
 
     def _patience(self) -> float:
-        seconds = min(self._lifeline.remaining(), BACKSTOP)
+        seconds = min(self._socket_deadline.remaining(), BACKSTOP)
         if self._waiting:
             seconds = min(seconds, max(0.0, self._next_start_at - time.monotonic()))
         return seconds
 
     def _settle(self, sock: socket.socket) -> bool:
-        self._lifeline.remaining()  # an abort, too, makes a socket ready
+        self._socket_deadline.remaining()  # an abort, too, makes a socket ready
         error_number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         self._selector.unregister(sock)
         if error_number:
-            self._lifeline.close(sock)
+            self._socket_deadline.close(sock)
             self._fail(_error(error_number))
         return not error_number
 
@@ -139,7 +139,7 @@ class _Race:
         for key in tuple(self._selector.get_map().values()):
             assert isinstance(key.fileobj, socket.socket)
             self._selector.unregister(key.fileobj)
-            self._lifeline.close(key.fileobj)
+            self._socket_deadline.close(key.fileobj)
 
 
 def _error(error_number: int) -> OSError:

@@ -16,7 +16,7 @@ from .deadline import shut_down
 READ_BYTES = 64 * 1024  # some hundred frames: one hand-over, and a short time to stop
 
 
-class Link:
+class OpenSocket:
     """A connection after its opening handshake, plain or TLS, non-blocking.
 
     Made by `Attempt.open`. Owned by exactly one thread, which waits for `fileno` in a selector, to

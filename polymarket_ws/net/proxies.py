@@ -158,7 +158,7 @@ def _ask_socks(proxy: Proxy, sock: GuardedSocket, host: str, port: int) -> None:
         forward=cast("SocksClient", _Reached(sock)),
     )
     try:
-        client.connect(host, port, timeout=sock.lifeline.remaining())
+        client.connect(host, port, timeout=sock.socket_deadline.remaining())
     except ProxyError as error:
         raise ConnectionLost("proxy", f"SOCKS: {error}", code=error.error_code) from error
 

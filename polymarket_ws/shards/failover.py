@@ -11,7 +11,7 @@ from polymarket_ws.channels.dialect import Dialect
 from polymarket_ws.channels.view import View
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.connection import Connection, Loss
-from polymarket_ws.connection.gaps import Incidents
+from polymarket_ws.connection.gaps import Gaps
 from polymarket_ws.connection.session import Session
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, ProtocolError
@@ -30,7 +30,7 @@ _TRY_AGAIN_LATER = 1013  # Polymarket's code for a slow reader: "slow consumer: 
 LOOK_SECONDS = 0.25  # between two looks at whether the leader has frozen, or may be rotated out
 
 
-class Succession:
+class Failover:
     """A leader, and with `Options.standby` or `rotate_every` a follower that can take its place.
 
     A follower is connected once the leader is open; with `rotate_every` alone, only when the leader
@@ -47,13 +47,13 @@ class Succession:
         dialect: Dialect,
         view: View,
         options: Options,
-        make: Callable[[str, View, Incidents], Connection],
+        make: Callable[[str, View, Gaps], Connection],
         deliver: Callable[[Sequence[Item]], None],
     ) -> None:
-        self.incidents = Incidents()
+        self.gaps = Gaps()
         self.failovers = 0
         """Times that a follower took over without a gap in the connection."""
-        self.leader = make(name, view, self.incidents)
+        self.leader = make(name, view, self.gaps)
         self._dialect = dialect
         self._view = view
         self._options = options
@@ -67,7 +67,7 @@ class Succession:
         if isinstance(view, LeaderView):
             self._merge = view.merge
             self._following = FollowerView(merge=view.merge)
-            self._follower = make(f"{name}-standby", self._following, Incidents())
+            self._follower = make(f"{name}-standby", self._following, Gaps())
         self.connections = (
             (self.leader,) if self._follower is None else (self.leader, self._follower)
         )
@@ -133,7 +133,7 @@ class Succession:
         now: float,
     ) -> list[Gap]:
         """What a lost connection leaves unknown."""
-        if self._view.is_complete_once_open and self.incidents.has_open:
+        if self._view.is_complete_once_open and self.gaps.has_open:
             return []  # it has not ended: the new connection was lost before it proved useful
         missed = self._view.missed_by_loss(stale)
         if missed is None:
@@ -144,7 +144,7 @@ class Succession:
             reason=_gap_reason(error),
             asset_ids=missed,
         )
-        return [self.incidents.open(gap, now)]
+        return [self.gaps.open(gap, now)]
 
     def connectors(self) -> list[threading.Thread]:
         """The threads of attempts that have not ended. Any thread."""
@@ -170,8 +170,8 @@ class Succession:
         handover = self._merge.promote(self._live(), now, was_frozen=self._has_frozen)
         self._has_frozen = False
         former, self.leader, self._follower = self.leader, follower, self.leader
-        former.use(self._following, Incidents())
-        follower.use(self._view, self.incidents)
+        former.use(self._following, Gaps())
+        follower.use(self._view, self.gaps)
         self._leads_since = now
         return [] if follower.session is None else self._go_on(follower.session, handover, now)
 

@@ -13,12 +13,12 @@ from polymarket_ws.channels.market import MarketView
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.errors import HandshakeRejected
 from polymarket_ws.options import Options
-from polymarket_ws.schedule import Agenda
+from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
-from .failover import Succession
+from .failover import Failover
 from .probe import Probe
-from .silence import Watch
+from .silence import SilenceWatchdog
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ RETRY_SECONDS = 10.0  # after a probe that brought no evidence about a mismatch
 ASSETS_PER_PROBE = 200  # snapshots are silently missing on a connection above some 500 (PROTOCOL 7)
 
 
-class Lookout:
+class Inspector:
     """Compares what a connection says with fresh snapshots, before anything is torn down.
 
     Two suspicions are looked into: a book that has been silent for too long, and one whose checks
@@ -36,7 +36,7 @@ class Lookout:
 
     def __init__(
         self,
-        succession: Succession,
+        failover: Failover,
         dialect: Dialect,
         view: MarketView,
         options: Options,
@@ -46,8 +46,8 @@ class Lookout:
         selector: selectors.BaseSelector,
     ) -> None:
         self.probes = 0
-        self._succession = succession
-        self._connection = succession.leader
+        self._failover = failover
+        self._connection = failover.leader
         self._dialect = dialect
         self._view = view
         self._options = options
@@ -56,7 +56,7 @@ class Lookout:
         self._not_before = 0.0
         self._wake = wake
         self._selector = selector
-        self._watch = Watch(options.data_timeout or float("inf"))
+        self._silence = SilenceWatchdog(options.data_timeout or float("inf"))
         self._watched: tuple[object, ...] = ()
         self._probe: Probe | None = None
         self._connectors: list[threading.Thread] = []
@@ -65,7 +65,7 @@ class Lookout:
         self._renewed: set[str] = set()  # of this connection's books that had frozen
         # What to ask for; a mismatch is served wrong meanwhile, so it goes first.
         self._suspicions: dict[str, dict[str, None]] = {"mismatch": {}, "silent": {}}
-        self._unsettled: Agenda[str] = Agenda()  # books in a mismatch that got no evidence
+        self._unsettled: Schedule[str] = Schedule()  # books in a mismatch that got no evidence
 
     @property
     def deadline(self) -> float:
@@ -75,7 +75,7 @@ class Lookout:
         if not self._connection.is_open:
             return float("inf")
         # A mismatch becomes a suspicion in a session's tick, whose deadline wakes the shard.
-        silent_at = min(self._watch.deadline, self._unsettled.next_due)
+        silent_at = min(self._silence.deadline, self._unsettled.next_due)
         return self._not_before if any(self._suspicions.values()) else silent_at
 
     def read(self, now: float) -> None:
@@ -85,12 +85,12 @@ class Lookout:
 
     def turn(self, now: float) -> None:
         """Do what is due: begin a probe, go on with it, judge its answers."""
-        if self._connection is not self._succession.leader:
+        if self._connection is not self._failover.leader:
             self.close()
-            self._view.books.doubt_again(now)
+            self._view.books.suspect_again(now)
         elif not self._connection.is_open:
             self.close()
-        self._connection = self._succession.leader
+        self._connection = self._failover.leader
         if not self._connection.is_open:
             return
         self._watch_what_is_wanted(now)
@@ -123,12 +123,12 @@ class Lookout:
         self._watched = (origin, wanted)
         if anew:
             self._renewed.clear()
-        self._watch.begin(wanted.cores, now, anew=anew)
+        self._silence.begin(wanted.cores, now, anew=anew)
 
     def _suspect(self, now: float) -> None:
         doubted = [core.asset_id for core in self._view.books.suspects(now)]
-        doubted += self._doubted_still(now)
-        silent = self._watch.suspects(self._connection.wanted.cores, now)
+        doubted += self._mismatched_still(now)
+        silent = self._silence.suspects(self._connection.wanted.cores, now)
         self._suspicions["mismatch"].update(dict.fromkeys(doubted))
         self._suspicions["silent"].update(dict.fromkeys(silent))
         why = next((why for why, asset_ids in self._suspicions.items() if asset_ids), None)
@@ -149,7 +149,7 @@ class Lookout:
             suspects.clear()
         return asked
 
-    def _doubted_still(self, now: float) -> list[str]:
+    def _mismatched_still(self, now: float) -> list[str]:
         """The books to ask about again, since nothing has answered for them or put them right."""
         cores = self._connection.wanted.cores
         due = [a for a in self._unsettled.take_due(now) if a in cores]
@@ -161,7 +161,7 @@ class Lookout:
         self.probes += 1
         self._asked_at = now
         # Held from here on, what the live connection says is put on top of the answers.
-        self._view.question(asset_ids)
+        self._view.await_probe(asset_ids)
         self._probe = Probe(
             self._connection.name,
             self._dialect,
@@ -205,10 +205,13 @@ class Lookout:
                 reason = core.mismatch_reason
                 if self._view.books.settle(core, decoded.update, now) == "different":
                     wrong.setdefault(reason, []).append(decoded)
-        for reason, fresh in wrong.items():  # a lost change mostly breaks both twins: one incident
+        for (
+            reason,
+            fresh,
+        ) in wrong.items():  # both tokens' books are mostly wrong: one Gap
             self._connection.replace_wrong(fresh, reason, now)
         if wrong:
-            self._succession.replace_wrong(now)
+            self._failover.replace_wrong(now)
         self._view.release(probe.asset_ids)
         for asset_id in set(probe.asset_ids) - probe.answers.keys():
             self._unsettled.put(asset_id, now + RETRY_SECONDS)
@@ -223,8 +226,8 @@ class Lookout:
         frozen = [a for a in unheard if self._view.differs(probe.answers[a])]
         self._view.release(probe.asset_ids)
         without = set(probe.asset_ids) - probe.answers.keys() if probe.was_answered else set()
-        self._watch.was_quiet({*unheard, *without} - set(frozen), now)
-        self._watch.was_frozen(frozen, now)
+        self._silence.was_quiet({*unheard, *without} - set(frozen), now)
+        self._silence.was_frozen(frozen, now)
         if frozen:
             self._heal_frozen([probe.answers[a] for a in frozen], frozen, now)
 
@@ -240,7 +243,7 @@ class Lookout:
         silent_for = self._connection.data_age(now) - (now - self._asked_at)
         is_silent = silent_for >= (self._options.data_timeout or 0.0)
         if is_silent or not self._renewed.isdisjoint(asset_ids):
-            if self._succession.has_standby:
+            if self._failover.has_standby:
                 self._connection.replace_wrong(fresh, "silent", now)
             self._connection.lose_silent(now)
             return

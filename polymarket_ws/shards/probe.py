@@ -12,8 +12,8 @@ from polymarket_ws.channels.dialect import Dialect
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.session import NORMAL_CLOSURE
 from polymarket_ws.errors import ConnectionLost, ConnectTimeout, PolymarketWsError, ProtocolError
-from polymarket_ws.net.attempt import Attempt, Link
-from polymarket_ws.net.attempt_thread import Connecting
+from polymarket_ws.net.attempt import Attempt, OpenSocket
+from polymarket_ws.net.attempt_thread import AttemptThread
 from polymarket_ws.net.frames import Close, FrameParser, Violation
 from polymarket_ws.options import Options
 from polymarket_ws.wire.updates import Decoded, Snapshot
@@ -56,11 +56,13 @@ class Probe:
         self._options = options
         self._selector = selector
         self._parser = FrameParser(options.max_message_bytes)
-        self._link: Link | None = None
+        self._link: OpenSocket | None = None
         self._deadline = now + 2 * options.connect_timeout
         self.was_answered = False
         """Whether the server answered at all, with books or with none."""
-        self._connecting = Connecting(self.name, Attempt(dialect.url, options, ssl_context), wake)
+        self._connecting = AttemptThread(
+            self.name, Attempt(dialect.url, options, ssl_context), wake
+        )
         self._connecting.start()
         self.thread = self._connecting.thread
         logger.info("%s: asking for %d snapshots (%s)", self.name, len(asset_ids), why)
@@ -98,7 +100,7 @@ class Probe:
         """Send the question, or give up when the time is over."""
         outcome = self._connecting.take()
         try:
-            if isinstance(outcome, Link):
+            if isinstance(outcome, OpenSocket):
                 self._ask(outcome)
             elif outcome is not None:
                 self._end(outcome)
@@ -117,14 +119,14 @@ class Probe:
         """End at once, whatever it waits for."""
         self._end(ConnectionLost("stopped", "the probe was given up"))
 
-    def _ask(self, link: Link) -> None:
+    def _ask(self, link: OpenSocket) -> None:
         self._link = link
         self._selector.register(link, selectors.EVENT_READ, self)
         for text in self._dialect.opening_texts(Wanted(frozenset(self.asset_ids))):
             link.send(text)
         self._write(link)
 
-    def _write(self, link: Link) -> None:
+    def _write(self, link: OpenSocket) -> None:
         link.flush()
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.wants_write else 0)
         if self._selector.get_key(link).events != events:
@@ -147,7 +149,7 @@ class Probe:
         if error is not None:
             logger.info("%s: %s", self.name, error)
 
-    def _say_goodbye(self, link: Link) -> None:
+    def _say_goodbye(self, link: OpenSocket) -> None:
         try:
             link.send_close(NORMAL_CLOSURE)
             link.flush()

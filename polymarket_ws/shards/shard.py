@@ -19,17 +19,17 @@ from polymarket_ws.channels.market import MarketView
 from polymarket_ws.channels.view import View
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.connection import Connection, Loss
-from polymarket_ws.connection.gaps import Incidents
+from polymarket_ws.connection.gaps import Gaps
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, PolymarketWsError, ProtocolError
 from polymarket_ws.events import CONTINUITY, Event
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
-from polymarket_ws.waiters import Progress
+from polymarket_ws.waiters import Waiters
 
-from .failover import Succession
-from .inspector import Lookout
+from .failover import Failover
+from .inspector import Inspector
 
 logger = logging.getLogger(__name__)
 
@@ -67,29 +67,29 @@ class Shard:
         fail: Callable[[PolymarketWsError], None],
         hears: Callable[[], Container[str]],
         on_end: Callable[[], None],
-        progress: Progress,
+        waiters: Waiters,
     ) -> None:
         self.name = name
         self.hears = hears
         self._deliver = deliver
         self._fail = fail
         self._on_end = on_end
-        self._progress = progress
+        self._waiters = waiters
         self.has_ended = False
         self._wake_in, self._wake_out = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
 
-        def make(name: str, view: View, gaps: Incidents) -> Connection:
+        def make(name: str, view: View, gaps: Gaps) -> Connection:
             return Connection(
                 name, dialect, view, options, ssl_context, pacer, self, self._selector, gaps
             )
 
-        self._succession = Succession(name, dialect, view, options, make, self.deliver)
-        self._lookout = (
-            Lookout(
-                self._succession,
+        self._failover = Failover(name, dialect, view, options, make, self.deliver)
+        self._inspector = (
+            Inspector(
+                self._failover,
                 dialect,
                 view,
                 options,
@@ -131,9 +131,9 @@ class Shard:
         """Wait for the thread and those of its attempts to connect; True when all have ended."""
         deadline = time.monotonic() + timeout
         self._thread.join(timeout)
-        connectors = self._succession.connectors()
-        if self._lookout is not None:
-            connectors += self._lookout.connectors()
+        connectors = self._failover.connectors()
+        if self._inspector is not None:
+            connectors += self._inspector.connectors()
         for thread in connectors:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in (self._thread, *connectors))
@@ -149,27 +149,27 @@ class Shard:
     @property
     def is_open(self) -> bool:
         """Whether the connection that leads is open."""
-        return self._succession.leader.is_open
+        return self._failover.leader.is_open
 
     @property
     def is_subscribed(self) -> bool:
         """Whether it also was sent all that was asked for so far."""
-        return not self._inbox and self._succession.leader.is_subscribed
+        return not self._inbox and self._failover.leader.is_subscribed
 
     @property
     def probes(self) -> int:
         """Fresh snapshots asked for beside the live connection so far."""
-        return self._lookout.probes if self._lookout is not None else 0
+        return self._inspector.probes if self._inspector is not None else 0
 
     @property
-    def succession(self) -> Succession:
-        return self._succession
+    def failover(self) -> Failover:
+        return self._failover
 
     def stats(self, now: float) -> list[ConnectionStats]:
-        return self._succession.stats(now)
+        return self._failover.stats(now)
 
     def lose(self, lost: Connection, error: ConnectionLost | ProtocolError, now: float) -> Loss:
-        return self._succession.lose(lost, error, now)
+        return self._failover.lose(lost, error, now)
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:
@@ -199,23 +199,23 @@ class Shard:
                 self._drain_wakes()
             elif events & selectors.EVENT_READ:
                 key.data.read(now)
-        self._succession.read(now)
-        if self._lookout is not None:
-            self._lookout.read(now)
+        self._failover.read(now)
+        if self._inspector is not None:
+            self._inspector.read(now)
         while self._inbox:
-            self._succession.want(self._inbox[0], now)
+            self._failover.want(self._inbox[0], now)
             self._inbox.popleft()  # not before it is known there: is_subscribed looks at both
-        self._succession.turn(now)
-        if self._lookout is not None:
-            self._lookout.turn(now)
-        self._progress.notify()
+        self._failover.turn(now)
+        if self._inspector is not None:
+            self._inspector.turn(now)
+        self._waiters.notify()
 
     def _wait(self) -> float:
         if self._inbox:
             return 0.0
-        due_at = self._succession.deadline
-        if self._lookout is not None:
-            due_at = min(due_at, self._lookout.deadline)
+        due_at = self._failover.deadline
+        if self._inspector is not None:
+            due_at = min(due_at, self._inspector.deadline)
         return min(max(due_at - time.monotonic(), 0.0), LONGEST_WAIT)
 
     def _drain_wakes(self) -> None:
@@ -225,16 +225,16 @@ class Shard:
 
     def _close(self) -> None:
         try:
-            if self._lookout is not None:
-                self._lookout.close()
-            self._succession.stop(self._stop_reason or "failed")
+            if self._inspector is not None:
+                self._inspector.close()
+            self._failover.stop(self._stop_reason or "failed")
         finally:
             self._selector.close()
             self._wake_in.close()
             self._wake_out.close()
             self.has_ended = True
             self._on_end()
-            self._progress.notify()
+            self._waiters.notify()
 
 
 def _stamped(item: Item) -> Item:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import define, field
 
 from polymarket_ws.books.book import BookCore
-from polymarket_ws.schedule import Agenda
+from polymarket_ws.schedule import Schedule
 
 LONGEST_LIMIT = 600.0  # seconds: the most by which a freeze after a quiet night is noticed late
 
@@ -21,7 +21,7 @@ class _Patience:
 
 
 @define(eq=False)
-class Watch:
+class SilenceWatchdog:
     """The silence of one connection's books, sans-I/O. Used by its shard's thread alone.
 
     A book is suspected after `timeout` seconds without data. When a probe then finds it unchanged
@@ -35,7 +35,7 @@ class Watch:
 
     timeout: float
     _patience: dict[str, _Patience] = field(factory=dict)
-    _agenda: Agenda[str] = field(factory=Agenda)
+    _agenda: Schedule[str] = field(factory=Schedule)
 
     @property
     def deadline(self) -> float:
@@ -43,7 +43,7 @@ class Watch:
         return self._agenda.next_due
 
     def begin(self, asset_ids: Iterable[str], now: float, *, anew: bool) -> None:
-        """Watch exactly these from now on; what is known of their rhythm stays.
+        """SilenceWatchdog exactly these from now on; what is known of their rhythm stays.
 
         Args:
             anew: The connection is a new one: nobody has been silent yet.

@@ -16,7 +16,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from .faults import ConnectFault, Faults
-from .link import Link
+from .peer import Peer
 from .record import ConnectionRecord
 
 logger = logging.getLogger(__name__)
@@ -36,12 +36,12 @@ class ServerLoop:
     """
 
     faults: Faults
-    receive: Callable[[Link, str], None]
+    receive: Callable[[Peer, str], None]
     tick: Callable[[float], float | None]
     admit: Callable[[], ConnectFault | None]
     tls: ssl.SSLContext | None = None
     port: int = 0
-    links: list[Link] = field(factory=list)
+    links: list[Peer] = field(factory=list)
     """The open connections; for the server's thread only."""
     records: list[ConnectionRecord] = field(factory=list)
     """Of all connections ever accepted; only grows."""
@@ -170,7 +170,7 @@ class ServerLoop:
         return min((at for at in wanted if at is not None), default=None)
 
     def _serve(self, key: selectors.SelectorKey, mask: int) -> None:
-        if isinstance(key.data, Link):
+        if isinstance(key.data, Peer):
             for text in key.data.receive():
                 self.receive(key.data, text)
         elif key.fileobj is self._listener:
@@ -186,14 +186,14 @@ class ServerLoop:
                 return
             fault = self.faults.take_connect()
             record = ConnectionRecord(len(self.records) + 1, address[1], time.monotonic())
-            link = Link.accept(sock, record, self._unwatch, self.admit, fault, self.tls)
+            link = Peer.accept(sock, record, self._unwatch, self.admit, fault, self.tls)
             self.records.append(record)
             if fault and fault.kind == "refuse":
                 link.reset()
             else:
                 self.links.append(link)
 
-    def _watch(self, link: Link) -> None:
+    def _watch(self, link: Peer) -> None:
         assert self._selector is not None
         registered = self._selector.get_map().get(link.sock)
         interest = link.interest
@@ -205,7 +205,7 @@ class ServerLoop:
         elif registered.events != interest:
             self._selector.modify(link.sock, interest, link)
 
-    def _unwatch(self, link: Link) -> None:
+    def _unwatch(self, link: Peer) -> None:
         assert self._selector is not None
         if link.sock in self._selector.get_map():
             self._selector.unregister(link.sock)

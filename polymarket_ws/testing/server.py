@@ -16,9 +16,9 @@ from .admission import Admission
 from .certificate import loopback_contexts
 from .exchange import SimulatedExchange
 from .faults import ConnectFault, Faults
-from .link import Link
 from .loop import ServerLoop
 from .manners import Close, Manners, Reset, event_text, kind_of, snapshot_text, wants
+from .peer import Peer
 from .record import ConnectionRecord
 from .simulated_market import Wire
 from .snapshots import Snapshots
@@ -237,7 +237,7 @@ class FakeServer:
     ) -> int:
         """End connections: with a close frame, or, without a code, with a TCP reset."""
 
-        def act(link: Link) -> None:
+        def act(link: Peer) -> None:
             if code is None:
                 link.reset()
             else:
@@ -404,7 +404,7 @@ class FakeServer:
 
     # In the server's thread.
 
-    def _receive(self, link: Link, text: str) -> None:
+    def _receive(self, link: Peer, text: str) -> None:
         record = link.record
         record.frozen = record.frozen or self._freeze_new
         user_subscription = record.channel == "user" and not record.ready and text != "PING"
@@ -473,7 +473,7 @@ class FakeServer:
         return count
 
     def _each(
-        self, act: Callable[[Link], None], channel: Channel | None, only: ConnectionRecord | None
+        self, act: Callable[[Peer], None], channel: Channel | None, only: ConnectionRecord | None
     ) -> int:
         def run() -> int:
             chosen = [
@@ -493,7 +493,7 @@ class FakeServer:
         return self.exchange
 
 
-def _send_data(link: Link, text: str | bytes) -> bool:
+def _send_data(link: Peer, text: str | bytes) -> bool:
     return not link.record.frozen and link.send_text(text)
 
 

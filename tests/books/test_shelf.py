@@ -19,11 +19,11 @@ from polymarket_ws.books.live_book import LiveBook, Top
 from polymarket_ws.books.proof import Parameters, book_hash, book_head
 from polymarket_ws.books.shelf import (
     CHECK_SECONDS,
-    DOUBT_SECONDS,
     FAILING_SECONDS,
     FAILURES,
     RECIPE_ASSETS,
     STEP_SECONDS,
+    SUSPECT_SECONDS,
     Books,
 )
 from polymarket_ws.events import Level
@@ -993,7 +993,7 @@ def test_the_next_print_explains_a_hash_that_was_ahead(taker: str) -> None:
 
     books.set_last_trade_price(MARKET, taker, Decimal("0.77"), now=5.04)
 
-    assert (("mismatch", 5 + DOUBT_SECONDS), "verified") == (ahead, book.integrity)
+    assert (("mismatch", 5 + SUSPECT_SECONDS), "verified") == (ahead, book.integrity)
     assert (NEVER, []) == (books.deadline, books.suspects(9))
 
 
@@ -1132,16 +1132,16 @@ def test_a_stale_book_waits_for_no_evidence() -> None:
     read(books, told.change(4, "0.45", "2"), now=6)
 
     assert (True, "mismatch") == (book.valid, book.integrity)
-    assert [core] == books.suspects(5 + DOUBT_SECONDS)
+    assert [core] == books.suspects(5 + SUSPECT_SECONDS)
 
 
 def test_a_book_awaits_an_answer_or_evidence_or_nothing() -> None:
     """Changes are held for either."""
     core = BookCore(YES)
     seen: list[tuple[bool, bool, bool]] = []
-    for step in (core.release, core.await_snapshot, core.question, core.release):
+    for step in (core.release, core.await_snapshot, core.await_probe, core.release):
         step()
-        seen.append((core.is_awaited, core.awaits_answer, core.is_questioned))
+        seen.append((core.is_awaited, core.awaits_answer, core.awaits_probe))
 
     nothing, answer, evidence = (False, False, False), (True, True, False), (True, False, True)
     assert [nothing, answer, evidence, nothing] == seen
@@ -1151,16 +1151,16 @@ def test_a_mismatch_while_evidence_is_on_its_way_is_a_suspicion_after_it() -> No
     """Evidence of a silence does not judge the mismatch that began meanwhile."""
     books, [book], [told] = hashed(YES)
     [core] = books
-    core.question()
+    core.await_probe()
     [entry] = told.change(2, "0.45", "1").changes
     read_step(books, changes(2, attrs.evolve(entry, best_bid="0.5", hash=REAL)), now=5)
-    early = books.suspects(5 + DOUBT_SECONDS)
+    early = books.suspects(5 + SUSPECT_SECONDS)
     core.release()
 
     assert ("mismatch", [], [core]) == (
         book.integrity,
         early,
-        books.suspects(5 + 2 * DOUBT_SECONDS),
+        books.suspects(5 + 2 * SUSPECT_SECONDS),
     )
 
 
@@ -1174,7 +1174,7 @@ def test_a_refresh_with_another_hash_is_a_mismatch(was_wrong: bool) -> None:
     books.replace(told.snapshot(3, is_answer=False)._replace(hash=REAL), now=6)
 
     assert ("mismatch", 1, []) == (book.integrity, books.hash_mismatches, books.take_proofs())
-    assert (5 if was_wrong else 6) + DOUBT_SECONDS == books.deadline
+    assert (5 if was_wrong else 6) + SUSPECT_SECONDS == books.deadline
 
 
 def test_a_refresh_is_checked_by_its_own_hash() -> None:
@@ -1238,7 +1238,7 @@ def test_a_mismatch_that_lasts_makes_a_suspect() -> None:
     """After two seconds, once; the deadline knows, and `tick` alone does not lose it."""
     books, _, _, core = lasting_mismatch()
 
-    assert 5 + DOUBT_SECONDS == books.deadline
+    assert 5 + SUSPECT_SECONDS == books.deadline
     assert [] == books.suspects(6.9)
     assert [] == books.tick(7)
     assert NEVER == books.deadline
@@ -1295,7 +1295,7 @@ def test_a_new_mismatch_makes_a_suspect_anew() -> None:
     read_step(books, told.change(5, "0.2", "2"), now=9)
 
     was_awaited = core.is_awaited
-    assert [core] == books.suspects(9 + DOUBT_SECONDS)
+    assert [core] == books.suspects(9 + SUSPECT_SECONDS)
     assert (False, True) == (was_awaited, core.is_awaited)
 
 
@@ -1333,12 +1333,12 @@ def test_a_mismatch_whose_evidence_will_not_come_is_doubted_again() -> None:
     core.release()
     assert [] == books.suspects(200)
 
-    books.doubt_again(200)
+    books.suspect_again(200)
 
     assert "mismatch" == book.integrity
     assert [core] == books.suspects(202)
     sound, _ = make_books(YES)
-    sound.doubt_again(200)
+    sound.suspect_again(200)
     assert NEVER == sound.deadline
 
 
@@ -1407,7 +1407,7 @@ def test_evidence_of_another_time_is_unclear(time: int) -> None:
     books.suspects(7)
 
     assert "unclear" == books.settle(core, told.snapshot(time), 8)
-    assert ("mismatch", 8 + DOUBT_SECONDS) == (book.integrity, books.deadline)
+    assert ("mismatch", 8 + SUSPECT_SECONDS) == (book.integrity, books.deadline)
     assert ([], [core]) == (books.suspects(9.9), books.suspects(10))
 
 

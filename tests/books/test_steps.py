@@ -442,7 +442,7 @@ def test_evidence_of_before_a_step_does_not_show_half_of_it() -> None:
     assert isinstance(decoded, Decoded)
     assert isinstance(decoded.update, Snapshot)
     core.judge("mismatch")
-    core.question()
+    core.await_probe()
     connection.read(first)
 
     assert "equal" == connection.books.settle(core, decoded.update, connection.now)

@@ -277,7 +277,7 @@ def test_a_probes_snapshot_can_be_given_up() -> None:
     wish = wanted("1", "2")
     view = market_view(wish)
     take(view, book("1"))
-    view.question(["1", "2", "9"])
+    view.await_probe(["1", "2", "9"])
     for id_ in "12":
         entry = {"asset_id": id_, "price": "0.5", "size": "2", "side": "BUY"}
         take(view, {"event_type": "price_change", "price_changes": [entry], "timestamp": "2"})

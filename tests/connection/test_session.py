@@ -27,8 +27,8 @@ from polymarket_ws.channels.user import UserView
 from polymarket_ws.channels.view import BooklessView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.backoff import Ending
-from polymarket_ws.connection.gaps import Incidents
-from polymarket_ws.connection.session import REDRIVES, Session, Tally
+from polymarket_ws.connection.gaps import Gaps
+from polymarket_ws.connection.session import RETRIES, Session, Tally
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.events import EVENTS, Book, Frame, Gap, PriceChange, Resync, Trade, Unknown
@@ -540,7 +540,7 @@ def test_a_storm_of_flaws_asks_once_in_ten_seconds() -> None:
             market.receive(text_frame(book_text()), now=now + 0.06)
 
     assert [0, 10, 20] == asked_at
-    assert (4, 3) == (market.session.incidents.gaps, market.session.incidents.resyncs)
+    assert (4, 3) == (market.session.gaps.told, market.session.gaps.ended)
     assert market.session.tally.decode_errors == 250
 
 
@@ -619,7 +619,7 @@ def test_a_first_book_that_does_not_come_is_asked_for_again(
 
     [gap] = told
     assert [15, 30, 45] == asked
-    assert REDRIVES == len(asked)
+    assert RETRIES == len(asked)
     assert isinstance(gap, Gap)
     assert ("no_data", ("1", "2")) == (gap.reason, gap.asset_ids)
     assert "token ids have about 77 digits" in gap.detail
@@ -643,7 +643,7 @@ def test_what_has_come_or_is_unwanted_is_not_asked_for_again() -> None:
         told += market.session.tick(OPENED_AT + second)
     texts = [text for text in market.sent() if text != "PING"]
 
-    assert renewal(long_id) * REDRIVES == texts
+    assert renewal(long_id) * RETRIES == texts
     assert [("Gap", "no_data", long_id)] == gaps(told)
     assert ["no book came, though asked for 4 times: closed market or wrong id?"] == [
         gap.detail for gap in told if isinstance(gap, Gap)
@@ -655,7 +655,7 @@ def test_a_lost_book_that_does_not_come_back_ends_its_gap_for_the_others() -> No
     once told it is not told again.
     """
     market = Market(options=Options(heartbeat_interval=60, first_event_timeout=15))
-    incidents = market.session.incidents
+    incidents = market.session.gaps
     assets = ("1", "2", "other")
     lost = Gap(channel="market", connection="main", reason="disconnect", asset_ids=assets)
     incidents.open(lost, OPENED_AT)
@@ -815,14 +815,14 @@ class Kept(BooklessView):
 def test_a_view_that_only_keeps_tells_nothing_and_keeps_its_heartbeat() -> None:
     """Its events, flaws, raw frames and missing answers are kept or counted, not told."""
     market, view = Market(opened=False, hears_frames=True), Kept()
-    market.session.use(view, Incidents())
+    market.session.use(view, Gaps())
     market.session.open(market.wanted, OPENED_AT)
     broken = text_frame('{"event_type":"book","market":"0x1","asset_id":"1"}')
 
     assert [] == market.receive(text_frame(book_text()), broken, text_frame("PONG"))
     assert [Decoded, DecodeError] == [type(item) for item in view.kept]
     assert (0, 0) == (market.session.tally.decode_errors, len(market.session.tally.events))
-    silent_for = OPENED_AT + (REDRIVES + 2) * OPTIONS.first_event_timeout
+    silent_for = OPENED_AT + (RETRIES + 2) * OPTIONS.first_event_timeout
     told = [market.session.tick(OPENED_AT + n * OPTIONS.first_event_timeout) for n in range(1, 6)]
     assert [[]] * 5 == told
     assert market.session.deadline < silent_for

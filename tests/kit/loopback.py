@@ -23,7 +23,7 @@ from polymarket_ws.errors import (
 )
 from polymarket_ws.net.attempt import Attempt
 from polymarket_ws.net.frames import FrameParser
-from polymarket_ws.net.open_socket import Link
+from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.options import Options
 
 PATIENCE = 10.0  # seconds that a test waits for what is sure to come
@@ -250,7 +250,7 @@ class Opening:
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        self.outcome: Link | PolymarketWsError | None = None
+        self.outcome: OpenSocket | PolymarketWsError | None = None
         self._thread = threading.Thread(target=self._open, daemon=True)
         self._thread.start()
 
@@ -268,7 +268,7 @@ class Opening:
             self._thread.join(0.001)
             assert time.monotonic() < gives_up_at
 
-    def join(self) -> Link | PolymarketWsError | None:
+    def join(self) -> OpenSocket | PolymarketWsError | None:
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         return self.outcome
@@ -301,20 +301,20 @@ def failure_of(attempt: Attempt) -> PolymarketWsError:
     return caught.value
 
 
-def wait_readable(link: Link) -> None:
+def wait_readable(link: OpenSocket) -> None:
     """Wait until a link has something, as its owner does."""
     if not link.has_buffered:
         wait(link, selectors.EVENT_READ)
 
 
-def wait(link: Link, events: int) -> None:
+def wait(link: OpenSocket, events: int) -> None:
     """Wait for a link's socket."""
     with selectors.DefaultSelector() as selector:
         selector.register(link, events)
         assert selector.select(PATIENCE)
 
 
-def receive(link: Link) -> bytes:
+def receive(link: OpenSocket) -> bytes:
     """Wait for a link's next data."""
     while True:
         wait_readable(link)
@@ -323,7 +323,7 @@ def receive(link: Link) -> bytes:
             return data
 
 
-def receive_messages(link: Link, count: int) -> list[object]:
+def receive_messages(link: OpenSocket, count: int) -> list[object]:
     """Wait for that many messages."""
     parser, messages = FrameParser(2**26), list[object]()
     while len(messages) < count:

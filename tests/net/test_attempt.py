@@ -44,7 +44,7 @@ from polymarket_ws.errors import (
     HandshakeRejected,
 )
 from polymarket_ws.net.attempt import Attempt
-from polymarket_ws.net.open_socket import Link
+from polymarket_ws.net.open_socket import OpenSocket
 
 
 @plain_and_tls
@@ -227,7 +227,7 @@ def test_abort_at_any_moment(way: Way) -> None:
             threading.Event().wait(turn * 0.0002)
             attempt.abort()
             outcome = opening.join()
-            if isinstance(outcome, Link):
+            if isinstance(outcome, OpenSocket):
                 outcome.close()
             else:
                 assert isinstance(outcome, ConnectionLost)

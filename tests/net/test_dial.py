@@ -14,7 +14,7 @@ from kit.loopback import (
     speak,
 )
 
-from polymarket_ws.net.deadline import Lifeline
+from polymarket_ws.net.deadline import SocketDeadline
 from polymarket_ws.net.dial import dial, interleave
 
 
@@ -26,7 +26,7 @@ def test_localhost_on_ipv4_alone() -> None:
                 (socket.AF_INET6, ("::1", server.port, 0, 0)),
                 (socket.AF_INET, ("127.0.0.1", server.port)),
             ],
-            Lifeline(PATIENCE),
+            SocketDeadline(PATIENCE),
         )
         assert ("127.0.0.1", server.port) == sock.getpeername()
         sock.close()
@@ -46,11 +46,11 @@ def test_a_silent_address_delays_but_does_not_block() -> None:
     """While one address is silent, the next is tried; the loser is closed."""
     with Server(speak()) as server, silent_address() as silent:
         addresses = [(socket.AF_INET, silent), (socket.AF_INET, ("127.0.0.1", server.port))]
-        lifeline = Lifeline(PATIENCE)
-        sock = dial(addresses, lifeline)
+        socket_deadline = SocketDeadline(PATIENCE)
+        sock = dial(addresses, socket_deadline)
 
         assert server.port == sock.getpeername()[1]
-        lifeline.close_all()
+        socket_deadline.close_all()
         assert -1 == sock.fileno()
 
 
@@ -59,9 +59,9 @@ def test_all_addresses_fail() -> None:
     unusable = (socket.AF_INET, ("255.255.255.255", 1))
 
     with pytest.raises(OSError, match=r"unreachable|denied|Invalid|Cannot assign"):
-        dial([unusable], Lifeline(PATIENCE))
+        dial([unusable], SocketDeadline(PATIENCE))
     with pytest.raises(OSError, match="no address"):
-        dial([], Lifeline(PATIENCE))
+        dial([], SocketDeadline(PATIENCE))
 
 
 def test_socket_options() -> None:

@@ -36,7 +36,7 @@ from kit.loopback import (
 from polymarket_ws.errors import (
     ConnectionLost,
 )
-from polymarket_ws.net.open_socket import READ_BYTES, Link, lost
+from polymarket_ws.net.open_socket import READ_BYTES, OpenSocket, lost
 
 
 @plain_and_tls
@@ -214,7 +214,7 @@ class TurnCoat(socket.socket):
 
 
 @contextlib.contextmanager
-def turncoat(**errors: list[Exception]) -> Iterator[tuple[Link, socket.socket]]:
+def turncoat(**errors: list[Exception]) -> Iterator[tuple[OpenSocket, socket.socket]]:
     """A link over such a socket, and the other end."""
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -226,7 +226,7 @@ def turncoat(**errors: list[Exception]) -> Iterator[tuple[Link, socket.socket]]:
         sock.connect(listener.getsockname())
         peer, _ = listener.accept()
     with sock, peer:
-        yield Link(sock), peer
+        yield OpenSocket(sock), peer
 
 
 def test_a_read_that_has_to_write_first() -> None:

@@ -5,7 +5,7 @@
 
 A fifth of what happens are engine steps of several messages; each message is a read of its own.
 Sans-I/O: a Session is fed with the texts of a SimulatedExchange, and its clock is the exchange's. A
-probe is answered by the exchange at once, as a Lookout would have it.
+probe is answered by the exchange at once, as a Inspector would have it.
 """
 
 from __future__ import annotations

@@ -995,7 +995,7 @@ class Exchange:
         if not self._unsent[market]:
             del self._unsent[market]
 
-    # The client's side: what a Succession does with a Merge.
+    # The client's side: what a Failover does with a Merge.
 
     def receive(self) -> None:
         """Take all that has arrived by now, in the order of arrival."""

@@ -1,4 +1,4 @@
-"""Watch: which books have been silent for too long, with numbers for a clock."""
+"""SilenceWatchdog: which books have been silent for too long, with numbers for a clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pytest
 
 from polymarket_ws.books.book import BookCore
-from polymarket_ws.shards.silence import LONGEST_LIMIT, Watch
+from polymarket_ws.shards.silence import LONGEST_LIMIT, SilenceWatchdog
 from polymarket_ws.wire.updates import Snapshot
 
 NEVER = float("inf")
@@ -27,7 +27,7 @@ class Night:
     def __init__(self, *asset_ids: str, now: float = 1_000.0) -> None:
         self.now = now
         self.cores = {asset_id: live_core(asset_id, now) for asset_id in asset_ids}
-        self.watch = Watch(TIMEOUT)
+        self.watch = SilenceWatchdog(TIMEOUT)
         self.watch.begin(self.cores, now, anew=True)
 
     def wait(self) -> list[str]:
@@ -59,7 +59,7 @@ def test_silence_for_the_timeout_is_suspected_once() -> None:
 
 def test_nobody_is_due_while_nothing_is_watched() -> None:
     """The deadline is infinite before the first book and after the last."""
-    watch = Watch(TIMEOUT)
+    watch = SilenceWatchdog(TIMEOUT)
     assert NEVER == watch.deadline
 
     watch.begin({"a": None}, 0.0, anew=True)
@@ -225,7 +225,7 @@ def test_ten_thousand_lively_books_cost_one_look_each_in_a_timeout() -> None:
     those that are due are looked at.
     """
     cores = CountedCores({str(n): live_core(str(n), 0.0) for n in range(10_000)})
-    watch = Watch(TIMEOUT)
+    watch = SilenceWatchdog(TIMEOUT)
     for n in range(10):  # subscribed a thousand at a time, so that not all are due at once
         watch.begin([str(i) for i in range(1_000 * (n + 1))], float(n), anew=False)
     for core in cores.values():

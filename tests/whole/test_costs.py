@@ -23,7 +23,7 @@ from polymarket_ws.channels.market import MarketDialect, MarketView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.session import Session, Tally
 from polymarket_ws.delivery.callbacks import Callbacks, Registration
-from polymarket_ws.engine import Run
+from polymarket_ws.engine import Engine
 from polymarket_ws.events import Event
 from polymarket_ws.net.frames import FrameParser
 from polymarket_ws.options import Options
@@ -103,7 +103,7 @@ def count_dispatch() -> float:
     """An event from the hand-over to one callback."""
     callbacks = Callbacks()
     callbacks.add(Registration("price_change", lambda event: None))
-    run = Run("costs", Options(), None, callbacks, dict, lambda: None)
+    run = Engine("costs", Options(), None, callbacks, dict, lambda: None)
     run.subscriptions = Subscriptions(asset_ids=frozenset(work().asset_ids))
     events: list[Event] = [one.event for one in decoded() if one.event is not None]
     run.dispatcher._ending = True  # so that it returns when all is handled

@@ -27,7 +27,7 @@ from polymarket_ws import (
     Subscriber,
     running,
 )
-from polymarket_ws.engine import Run
+from polymarket_ws.engine import Engine
 from polymarket_ws.errors import AuthenticationError
 from polymarket_ws.events import State
 from polymarket_ws.testing import (
@@ -284,17 +284,17 @@ def test_wait_lasts_while_a_restart_begins(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that start() is about to start is no run that has stopped; a stop() meets it too."""
-    entered, gate, start_run = threading.Event(), threading.Event(), Run.start
+    entered, gate, start_run = threading.Event(), threading.Event(), Engine.start
     sub = Subscriber(["1"], options=server.options())
     sub.start()
     assert sub.stop(timeout=DEADLINE)
 
-    def start_late(run: Run, former: Run | None) -> None:
+    def start_late(run: Engine, former: Engine | None) -> None:
         entered.set()
         assert gate.wait(DEADLINE)
         start_run(run, former)
 
-    monkeypatch.setattr(Run, "start", start_late)
+    monkeypatch.setattr(Engine, "start", start_late)
     starter = threading.Thread(target=sub.start)
     starter.start()
     assert entered.wait(DEADLINE)
@@ -455,7 +455,7 @@ def test_a_server_that_closes_after_each_snapshot_is_asked_ever_less_often(
             server.disconnect(1013)
             told.wait_for(number)
 
-        assert 5 == sub._run._shards["market"].succession.leader._backoff._losses  # type: ignore[union-attr]
+        assert 5 == sub._run._shards["market"].failover.leader._backoff._losses  # type: ignore[union-attr]
 
 
 def test_slow_streams_are_counted_and_logged(

@@ -27,7 +27,7 @@ from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import EVENTS, Connected, Disconnected, Gap, Resync, Unknown
 from polymarket_ws.options import Options
 from polymarket_ws.shards.shard import Shard
-from polymarket_ws.waiters import Progress
+from polymarket_ws.waiters import Waiters
 from polymarket_ws.wire.updates import Decoded
 
 pytestmark = pytest.mark.keeps_descriptors  # the websockets server's shutdown pipe
@@ -156,7 +156,7 @@ def running(heartbeat: Heartbeat) -> Iterator[tuple[PricesServer, PricesView, Re
             fail=told,
             hears=lambda: frozenset(EVENTS) - {"frame"},
             on_end=lambda: None,
-            progress=Progress(),
+            waiters=Waiters(),
         )
         shard.start()
         shard.want(Wanted(frozenset(["btcusdt"])))

@@ -13,7 +13,7 @@ import pytest
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
-from polymarket_ws.books.shelf import CHECK_SECONDS, DOUBT_SECONDS, STEP_SECONDS, Books
+from polymarket_ws.books.shelf import CHECK_SECONDS, STEP_SECONDS, SUSPECT_SECONDS, Books
 from polymarket_ws.channels.market import MarketView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.testing import SimulatedExchange
@@ -218,7 +218,7 @@ def test_a_lost_change_makes_a_suspect_that_a_probe_heals() -> None:
     reader = market.reader()
     best, *_, worst = (level.price for level in exchange.book(yes).bids)
     exchange.place(yes, "BUY", best, 50)
-    for _ in range(3 * int(DOUBT_SECONDS / CHECK_SECONDS)):
+    for _ in range(3 * int(SUSPECT_SECONDS / CHECK_SECONDS)):
         exchange.advance(50)
         reader.read(exchange.place(yes, "BUY", worst, 5), market.now)
     suspects = [core.asset_id for core in reader.suspects]

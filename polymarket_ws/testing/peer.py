@@ -32,12 +32,12 @@ def _new_protocol() -> ServerProtocol:
 
 
 @define(eq=False)
-class Link:
+class Peer:
     """The server's end of one connection. Only the server's thread touches it; never blocks."""
 
     sock: socket.socket
     record: ConnectionRecord
-    before_close: Callable[[Link], None]
+    before_close: Callable[[Peer], None]
     """Lets the selector forget the descriptor, whose number the next socket may get."""
     admit: Callable[[], ConnectFault | None]
     """Judges a handshake that no fault was asked for."""
@@ -61,11 +61,11 @@ class Link:
         cls,
         sock: socket.socket,
         record: ConnectionRecord,
-        before_close: Callable[[Link], None],
+        before_close: Callable[[Peer], None],
         admit: Callable[[], ConnectFault | None],
         fault: ConnectFault | None,
         tls: ssl.SSLContext | None,
-    ) -> Link:
+    ) -> Peer:
         """Take over an accepted socket, with TLS unless it shall hang before that."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from .account.views import Account
 from .books.book import NO_SNAPSHOT, BookCore
@@ -43,6 +44,18 @@ from .waiters import Waiters
 logger = logging.getLogger(__name__)
 
 _BY_ASSET, _BY_MARKET, _OWN = Scope.ASSET, Scope.MARKET, Family.OWN  # asked of each event
+
+
+class Missing(NamedTuple):
+    """What is not ready; false when all is."""
+
+    asset_ids: list[str]
+    """Whose book is not live."""
+    channels: list[str]
+    """Not subscribed, each as a sentence names it."""
+
+    def __bool__(self) -> bool:
+        return bool(self.asset_ids or self.channels)
 
 
 class Engine:
@@ -196,20 +209,21 @@ class Engine:
         settled = (None, NO_SNAPSHOT)
         return [b for b in self._live_books().values() if b.stale_reason not in settled]
 
-    def missing(self, asset_ids: frozenset[str] | None) -> list[str]:
-        """What wait_ready waits for: books that are not live, channels that are not subscribed."""
+    def missing(self, asset_ids: frozenset[str] | None) -> Missing:
+        """What wait_ready waits for, of all that is subscribed or of these assets."""
         books = self._live_books()
         wanted = books.keys() if asset_ids is None else asset_ids
-        absent = [
-            f"the book of {id_}" for id_ in wanted if id_ not in books or not books[id_].valid
-        ]
-        if asset_ids is None:
-            absent += [
+        absent = [id_ for id_ in wanted if id_ not in books or not books[id_].valid]
+        if asset_ids is not None:
+            return Missing(absent, [])
+        return Missing(
+            absent,
+            [
                 f"the {shard.failover.leader.channel} channel ({shard.name})"
                 for shard in self._wanted_shards()
                 if not shard.is_subscribed
-            ]
-        return absent
+            ],
+        )
 
     @property
     def last_connection_error(self) -> str | None:

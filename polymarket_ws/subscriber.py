@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import logging
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
 from typing import NoReturn, TypeVar, final, overload
 
 from .account.views import Account
@@ -20,7 +17,7 @@ from .credentials import Credentials
 from .delivery.callbacks import Callback, Callbacks, Registration
 from .delivery.registration import BookUpdateRegistrar, On
 from .delivery.streams import EventStream
-from .engine import Engine
+from .engine import Engine, Missing
 from .errors import ConfigurationError, PolymarketWsError
 from .events import (
     EVENTS,
@@ -45,6 +42,7 @@ from .events import (
 )
 from .live_mapping import LiveMapping
 from .options import Options
+from .process import ExitHook, handling_signals
 from .stats import Stats
 from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
 
@@ -53,12 +51,10 @@ logger = logging.getLogger(__name__)
 E = TypeVar("E", bound=Event)
 
 _LAST_WORDS = 5.0  # seconds that callbacks have to return, once the end was asked for or came
-_EXIT_SECONDS = 2.0  # that the interpreter's exit waits for all subscribers together
-_SHORTEST_SURE_NAME = len("the book of ") + 60  # real token ids have about 77 digits (PROTOCOL 1.1)
+_SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
 
 _numbers = itertools.count(1)
 _started: set[Subscriber] = set()
-_exit_registered = False
 
 
 def running() -> tuple[Subscriber, ...]:
@@ -66,15 +62,6 @@ def running() -> tuple[Subscriber, ...]:
     stopped.
     """
     return tuple(_started)
-
-
-def _stop_all() -> None:
-    deadline = time.monotonic() + _EXIT_SECONDS
-    subscribers = running()
-    for subscriber in subscribers:
-        subscriber._request_stop()
-    for subscriber in subscribers:
-        subscriber.stop(max(0.0, deadline - time.monotonic()))
 
 
 @final
@@ -328,7 +315,7 @@ class Subscriber:
             raise ConfigurationError(
                 "nothing to follow: give asset_ids, or credentials for the user channel"
             )
-        with self._handling_signals() as is_asked_to_stop:
+        with handling_signals(self._request_stop) as is_asked_to_stop:
             self.start()
             try:
                 while not self.wait(timeout=1.0):
@@ -561,7 +548,7 @@ class Subscriber:
         """Make a run the present one and start it; called under the lock."""
         run.begin()  # first: whoever waits takes a run that has not begun for none
         self._run = run
-        _register_exit()
+        _exit_hook.register()
         if former is not None:
             self._renew_cores()
         try:
@@ -666,40 +653,10 @@ class Subscriber:
         if self._run is not None and self._run.dispatcher.is_current():
             raise RuntimeError(f"{member}() waits, so it must not be called in a callback")
 
-    @contextmanager
-    def _handling_signals(self) -> Iterator[Callable[[], bool]]:
-        """Handle SIGINT and SIGTERM in the main thread; yields whether one came."""
-        received: list[int] = []
-        if threading.current_thread() is not threading.main_thread():
-            yield lambda: False
-            return
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            if number == signal.SIGINT and received:
-                raise KeyboardInterrupt
-            received.append(number)
-            self._request_stop()
-
-        former = {
-            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield lambda: bool(received)
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-
 
 def _had_last_words(run: Engine) -> bool:
     """Whether its callbacks had their time to end after the fatal error or the request to stop."""
     return run.over_since is not None and time.monotonic() - run.over_since > _LAST_WORDS
-
-
-def _register_exit() -> None:
-    global _exit_registered
-    if not _exit_registered:
-        _exit_registered = True
-        atexit.register(_stop_all)
 
 
 def _kind(event: type[Event] | str) -> type[Event]:
@@ -714,11 +671,15 @@ def _kind(event: type[Event] | str) -> type[Event]:
     )
 
 
-def _not_ready(missing: list[str], run: Engine, timeout: float) -> str:
-    listed = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+def _not_ready(missing: Missing, run: Engine, timeout: float) -> str:
+    names = [*(f"the book of {asset_id}" for asset_id in missing.asset_ids), *missing.channels]
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     sentence = f"not ready within {timeout:g} s: missing {listed}"
     if run.last_connection_error:
         sentence += f"; last connection error: {run.last_connection_error}"
-    is_short = any(m.startswith("the book") and len(m) < _SHORTEST_SURE_NAME for m in missing)
-    is_connected = not any("channel" in m for m in missing)
-    return sentence + ("; token ids have about 77 digits" if is_short and is_connected else "")
+    is_short = any(len(asset_id) < _SHORTEST_SURE_TOKEN_ID for asset_id in missing.asset_ids)
+    hint = "; token ids have about 77 digits" if is_short and not missing.channels else ""
+    return sentence + hint
+
+
+_exit_hook = ExitHook(running, Subscriber._request_stop)

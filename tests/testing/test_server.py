@@ -973,20 +973,20 @@ class CountingSubscriber:
         return Stats(list(self.counted), self.pending)
 
     def _wait_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        with self.waiters:
-            return self.waiters.wait_for(predicate, timeout)
+        with self.progress:
+            return self.progress.wait_for(predicate, timeout)
 
     def connect(self) -> None:
-        with self.waiters:
+        with self.progress:
             self.counted = [Counted(self.connection.local_address[1])]
-            self.waiters.notify_all()
+            self.progress.notify_all()
 
     def receive(self, count: int) -> None:
         for _ in range(count):
             text(self.connection)
-            with self.waiters:
+            with self.progress:
                 self.counted[0].messages += 1
-                self.waiters.notify_all()
+                self.progress.notify_all()
 
 
 def test_settling_waits_for_every_text_and_every_callback(server: FakeServer) -> None:

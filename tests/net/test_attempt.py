@@ -1,4 +1,4 @@
-"""transport: one attempt to connect, over real sockets on 127.0.0.1."""
+"""One attempt to connect, over real sockets on 127.0.0.1."""
 
 from __future__ import annotations
 

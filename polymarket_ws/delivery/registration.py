@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar, overload
 
@@ -36,9 +37,11 @@ class Registrar(Generic[T]):
             argument, or wrong ids.
     """
 
-    def __init__(self, registry: Registry, name: str) -> None:
+    def __init__(self, registry: Registry, name: str, doc: str | None = None) -> None:
         self._registry = registry
         self._name = name
+        if doc is not None:
+            self.__doc__ = doc
 
     @overload
     def __call__(
@@ -131,14 +134,22 @@ class BookUpdateRegistrar(Registrar[T]):
         return self._registered(callback, asset_id, market, top_only)
 
 
-class On(Generic[T]):
-    """Declares an on_... member: a Registrar for the instance it is read from."""
+_SIGNATURE = "(callback=None, /, *, asset_id=None, market=None)"
 
-    def __init__(self, kind: type[Registrar[T]] = Registrar) -> None:
-        self._kind = kind
+
+class On(Generic[T]):
+    """Declares an on_... member: a Registrar for the instance it is read from.
+
+    Args:
+        doc: What a callback receives: what help() shows of the member, after its signature.
+    """
+
+    def __init__(self, doc: str) -> None:
+        self._text = inspect.cleandoc(doc)
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name.removeprefix("on_")
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = f"{name}{_SIGNATURE}\n\n{self._text}\n\n{_HOW}"
 
     @overload
     def __get__(self, instance: None, owner: type) -> On[T]: ...
@@ -147,4 +158,10 @@ class On(Generic[T]):
     def __get__(self, instance: Registry, owner: type) -> Registrar[T]: ...
 
     def __get__(self, instance: Registry | None, owner: type) -> On[T] | Registrar[T]:
-        return self if instance is None else self._kind(instance, self._name)
+        if instance is None:
+            return self
+        return Registrar(instance, self.__name__.removeprefix("on_"), self.__doc__)
+
+
+_HOW = inspect.cleandoc(Registrar.__doc__ or "").partition("\n\n")[2]
+"""How callbacks are registered: the same for all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pydoc
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ M = "0x" + "a" * 64
 class Followed:
     """Something with on_... members that notes what is registered."""
 
-    on_book = On[Book]()
+    on_book = On[Book]("""A callback receives a `Book`.""")
     """Documented on the class."""
 
     def __init__(self) -> None:
@@ -125,3 +126,13 @@ def test_a_member_is_shown_with_its_owner(followed: Followed) -> None:
     assert "<on_book_update of <Followed>>" == repr(followed.on_book_update)
     assert isinstance(Followed.on_book, On)
     assert isinstance(followed.on_book, Registrar)
+
+
+def test_help_shows_the_signature_and_what_a_callback_receives() -> None:
+    """Of the member of a class and of an instance alike."""
+    member, text = Followed().on_book, "A callback receives a `Book`."
+    for shown in (pydoc.plain(pydoc.render_doc(member)), Followed.on_book.__doc__ or ""):
+        assert "on_book(callback=None, /, *, asset_id=None, market=None)" in shown
+        assert text in shown
+        assert "@sub.on_book(asset_id=YES)" in shown
+    assert text in pydoc.plain(pydoc.render_doc(Followed))

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Container, Sequence
+from typing import Protocol
 
 import attrs
 
@@ -35,6 +36,23 @@ logger = logging.getLogger(__name__)
 
 # seconds: some platforms lose a wake-up (WEBSOCKET_CLIENT 9), so no wait is endless
 LONGEST_WAIT = 1.0
+
+
+class Duty(Protocol):
+    """What a shard does in each turn. Used by its thread; `connectors` by any."""
+
+    @property
+    def deadline(self) -> float:
+        """When `turn` is due, whatever comes before; 0 for at once."""
+
+    def read(self, now: float) -> None:
+        """Receive what no selector tells of."""
+
+    def turn(self, now: float) -> None:
+        """Do what is due."""
+
+    def connectors(self) -> list[threading.Thread]:
+        """The threads of attempts to connect that have not ended."""
 
 
 class Shard:
@@ -87,20 +105,22 @@ class Shard:
             )
 
         self._failover = Failover(name, dialect, view, options, make, self.deliver)
-        self._inspector = (
-            Inspector(
-                self._failover,
-                dialect,
-                view,
-                options,
-                ssl_context,
-                pacer,
-                self.wake,
-                self._selector,
+        self._inspectors: tuple[Inspector, ...] = ()
+        """One where there are books to inspect."""
+        if isinstance(view, MarketView):
+            self._inspectors = (
+                Inspector(
+                    self._failover,
+                    dialect,
+                    view,
+                    options,
+                    ssl_context,
+                    pacer,
+                    self.wake,
+                    self._selector,
+                ),
             )
-            if isinstance(view, MarketView)
-            else None
-        )
+        self._duties: tuple[Duty, ...] = (self._failover, *self._inspectors)
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
         self._thread = threading.Thread(
@@ -131,9 +151,7 @@ class Shard:
         """Wait for the thread and those of its attempts to connect; True when all have ended."""
         deadline = time.monotonic() + timeout
         self._thread.join(timeout)
-        connectors = self._failover.connectors()
-        if self._inspector is not None:
-            connectors += self._inspector.connectors()
+        connectors = [thread for duty in self._duties for thread in duty.connectors()]
         for thread in connectors:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in (self._thread, *connectors))
@@ -159,7 +177,7 @@ class Shard:
     @property
     def probes(self) -> int:
         """Fresh snapshots asked for beside the live connection so far."""
-        return self._inspector.probes if self._inspector is not None else 0
+        return sum(inspector.probes for inspector in self._inspectors)
 
     @property
     def failover(self) -> Failover:
@@ -199,23 +217,19 @@ class Shard:
                 self._drain_wakes()
             elif events & selectors.EVENT_READ:
                 key.data.read(now)
-        self._failover.read(now)
-        if self._inspector is not None:
-            self._inspector.read(now)
+        for duty in self._duties:
+            duty.read(now)
         while self._inbox:
             self._failover.want(self._inbox[0], now)
             self._inbox.popleft()  # not before it is known there: is_subscribed looks at both
-        self._failover.turn(now)
-        if self._inspector is not None:
-            self._inspector.turn(now)
+        for duty in self._duties:
+            duty.turn(now)
         self._waiters.notify()
 
     def _wait(self) -> float:
         if self._inbox:
             return 0.0
-        due_at = self._failover.deadline
-        if self._inspector is not None:
-            due_at = min(due_at, self._inspector.deadline)
+        due_at = min([duty.deadline for duty in self._duties])
         return min(max(due_at - time.monotonic(), 0.0), LONGEST_WAIT)
 
     def _drain_wakes(self) -> None:
@@ -225,8 +239,8 @@ class Shard:
 
     def _close(self) -> None:
         try:
-            if self._inspector is not None:
-                self._inspector.close()
+            for inspector in self._inspectors:
+                inspector.close()
             self._failover.stop(self._stop_reason or "failed")
         finally:
             self._selector.close()

@@ -63,8 +63,7 @@ class Engine:
     only their own.
 
     `want` is called under the Subscriber's lock; everything else from any thread. `request_stop`
-    takes no
-    lock, so that a signal handler may call it.
+    takes no lock, so that a signal handler may call it.
 
     Args:
         books: The LiveBooks now; the Subscriber replaces what this returns, never changes it.

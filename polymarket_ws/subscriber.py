@@ -70,9 +70,8 @@ class Subscriber:
     events.
 
     Construct it anywhere: nothing is started, connected or read from the environment before
-    `start`, `run`
-    or `with`. Every member may be used from any thread; those that wait raise RuntimeError in a
-    callback.
+    `start`, `run` or `with`. Every member may be used from any thread; those that wait raise
+    RuntimeError in a callback.
 
         sub = Subscriber(asset_ids=[YES, NO])
 
@@ -83,14 +82,13 @@ class Subscriber:
         sub.run()                                   # until Ctrl-C, SIGTERM or sub.stop()
 
     It has one I/O thread for each connection, one callback thread, and a short one for each attempt
-    to
-    connect.
+    to connect.
 
     Args:
         asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits; an int is accepted.
         credentials: Opens the user channel too.
         markets: Condition ids that narrow the user channel; None is all markets, an empty list
-        none.
+            none.
         options: How it behaves; None is all defaults.
         name: For threads, logs and repr; None is a number.
 
@@ -256,8 +254,7 @@ class Subscriber:
 
         Args:
             timeout: Seconds to wait for the threads. What may hold them up is a callback that does
-            not
-                return, and the system's name look-up, which cannot be interrupted.
+                not return, and the system's name look-up, which cannot be interrupted.
 
         Returns:
             True once every thread has ended and no callback will run again.
@@ -275,8 +272,7 @@ class Subscriber:
 
         Returns:
             True when it stopped, or never was started; False when the timeout passed first. A
-            restart,
-            in a callback or elsewhere, is waited through.
+            restart, in a callback or elsewhere, is waited through.
 
         Raises:
             PolymarketWsError: the fatal error that ended it.
@@ -300,10 +296,8 @@ class Subscriber:
         """Start, wait, stop: the whole life of a script.
 
         Returns after Ctrl-C, SIGTERM or stop(), at the latest 5 s later, even when a callback does
-        not return
-        (one WARNING names it). In the main thread it handles SIGINT and SIGTERM and restores the
-        former
-        handlers; a second Ctrl-C raises KeyboardInterrupt.
+        not return (one WARNING names it). In the main thread it handles SIGINT and SIGTERM and
+        restores the former handlers; a second Ctrl-C raises KeyboardInterrupt.
 
         Raises:
             ConfigurationError: nothing is wanted.
@@ -472,8 +466,7 @@ class Subscriber:
 
         Returns:
             An iterator with a queue of its own (see `Options.queue_limit`); close it, or forget it.
-            It ends
-            with the run: with the present one, or the next when none was started yet.
+            It ends with the run: with the present one, or the next when none was started yet.
 
         Raises:
             ConfigurationError: an unknown event, or one's own events without credentials.

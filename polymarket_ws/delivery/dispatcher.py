@@ -29,8 +29,8 @@ class Dispatcher:
     """Hands events over to callbacks and streams. One for each run; made by it, ends with it.
 
     Its thread, `polymarket-ws-<name>-callbacks`, is a daemon, so that a callback that never returns
-    cannot
-    keep the process alive. It ends when `end` or `abandon` was called and its last duty is done.
+    cannot keep the process alive. It ends when `end` or `abandon` was called and its last duty is
+    done.
 
     Args:
         name: The subscriber's, for the thread and the logs.
@@ -40,9 +40,9 @@ class Dispatcher:
         book_of: The LiveBook of a core; None when it is not subscribed any more.
         is_wanted: Whether an event concerns what is subscribed now.
         on_failure: Called on this thread with a CallbackError, or None when user code wants to
-        exit.
+            exit.
         fail: Takes a fatal error: one's own events are too many (on a receiving thread), or a bug
-        here.
+            here.
         last_duty: Called on this thread at its end, before the last lifecycle events are delivered.
         ended: Called on this thread when no callback will run any more.
         progress: Told after each callback.

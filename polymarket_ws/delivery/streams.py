@@ -26,11 +26,9 @@ class EventStream(Iterator[E], Generic[E]):
     """An iterator over the events that arrive from now on. Made by `Subscriber.events()`.
 
     One thread iterates; any thread may close it. It ends when the subscriber stops, when `timeout`
-    seconds
-    pass without an event, or when it is closed; a fatal error of the subscriber is raised. It has a
-    queue
-    of its own with the limit and the rule of `Options.queue_limit`; a slow callback does not delay
-    it.
+    seconds pass without an event, or when it is closed; a fatal error of the subscriber is raised.
+    It has a queue of its own with the limit and the rule of `Options.queue_limit`; a slow callback
+    does not delay it.
 
         for trade in sub.events(LastTradePrice, timeout=60):
             print(trade.price)

@@ -19,9 +19,8 @@ class AttemptThread:
     """Runs an Attempt and hands over its link or its error. Made by a connection, for one attempt.
 
     The thread `polymarket-ws-<connection>-connect` is a daemon: the resolver cannot be interrupted,
-    and
-    must not keep the process alive. It ends with the attempt; `abandon` ends that at once, but for
-    DNS.
+    and must not keep the process alive. It ends with the attempt; `abandon` ends that at once, but
+    for DNS.
     """
 
     def __init__(self, name: str, attempt: Attempt, wake: Callable[[], None]) -> None:

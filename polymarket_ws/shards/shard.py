@@ -59,10 +59,8 @@ class Shard:
     """Owns the connections of one channel and everything that their messages change. Made by a run.
 
     Its thread, `polymarket-ws-<name>`, is a daemon, so that the interpreter can exit without it; it
-    ends
-    soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop`, `wake` and
-    `stats` may
-    be called from any thread; `stop` and `wake` take no lock.
+    ends soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop`, `wake` and
+    `stats` may be called from any thread; `stop` and `wake` take no lock.
 
     Args:
         name: "<subscriber>-<channel>".

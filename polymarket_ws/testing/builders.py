@@ -65,7 +65,7 @@ def make_book(
         hash: None: the right one for this book, by PROTOCOL 1.6, with `min_order_size` 5,
             `neg_risk` false and, where None, a tick of 0.01 and no last trade.
         tick_size: None: absent, as in a refresh; a FakeServer adds 0.01 when it answers a
-        subscription.
+            subscription.
         last_trade_price: None: absent; a FakeServer answers with "".
     """
     book = Book(

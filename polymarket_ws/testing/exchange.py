@@ -233,7 +233,7 @@ class SimulatedExchange:
 
         Raises:
             KeyError: unknown token. ValueError: resolved market, price off the grid, size too
-            small.
+                small.
         """
         market = self._by_asset[asset_id]
         order = self._new_order(

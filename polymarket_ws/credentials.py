@@ -23,7 +23,7 @@ class Credentials:
     Create one where the secret is known and hand it to a Subscriber; immutable, usable from any
     thread. Nothing shows the parts: no repr, log line, exception or traceback of this package, and
     pickling is refused. Derive the key with Polymarket's own client: keys made in the web page are
-    refused on this channel (PROTOCOL 2.1, rs-clob-client#218).
+    refused on this channel (rs-clob-client#218).
 
         credentials = Credentials.from_env()
         credentials = Credentials(api_key, secret, passphrase)

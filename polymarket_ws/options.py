@@ -11,7 +11,7 @@ from attrs import Attribute, field, frozen
 
 from .errors import ConfigurationError
 
-MARKET_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/market"  # PROTOCOL 0
+MARKET_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
 USER_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
 
 _Validator = Callable[[Any, "Attribute[Any]", Any], None]
@@ -148,7 +148,7 @@ class Options:
     """Failed attempts in a row after which the subscriber fails; None: it tries for ever."""
     max_assets_per_connection: int = field(default=200, validator=_number(1, 10_000, whole=True))
     """More assets are split over several connections, each with a thread of its own. On one
-    connection snapshots are known to be missing above some 500 (PROTOCOL 7)."""
+    connection snapshots are known to be missing above some 500 (nautilus_trader#2915)."""
     standby: bool = field(default=False, validator=_flag)
     """Keep a second market connection beside each, which takes over when the first is lost, frozen
     or wrong, with every event delivered once and in order. Costs twice the receiving."""

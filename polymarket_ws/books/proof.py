@@ -1,10 +1,10 @@
 """The book hash: its recipe, and what of it is not on the wire and has to be found.
 
 The hash of a `book` and of every entry of a `price_change` is the SHA-1 over the whole book as
-compact JSON (PROTOCOL 1.6). The fields and their order are those of
-py_clob_client/utilities.py `generate_orderbook_summary_hash` (v0.34.4, PR #232) and clob-client
-PR #250, proved on all 84 hashes of a live capture (2026-09-27). Older servers used fewer fields, so
-the recipe may change again.
+compact JSON. The fields and their order are those of py_clob_client/utilities.py
+`generate_orderbook_summary_hash` (v0.34.4, PR #232) and clob-client PR #250, proved on all 84
+hashes of a live capture (2026-09-27). Older servers used fewer fields, so the recipe may change
+again.
 """
 
 from __future__ import annotations
@@ -159,7 +159,8 @@ class HashProof:
     """What one asset's hashes are checked with. Made with its book, used by the book's writer.
 
     The last trade price in a hash is that of the market, or of the asset alone, and may be ahead
-    of the print that tells it (PROTOCOL 1.6): so whatever it may be is tried.
+    of the print that tells it, by 71 to 88 ms where that was seen (two captures of 2026-09 and
+    py-clob-client-v2#117): so whatever it may be is tried.
     """
 
     parameters: Parameters | None = None

@@ -478,7 +478,7 @@ class Books:
     def set_last_trade_price(
         self, market: str, asset_id: str, price: Decimal, now: float
     ) -> list[BookCore]:
-        """Both tokens of a market carry the same last price (PROTOCOL 1.6)."""
+        """Both tokens of a market carry the same last price in their hashes."""
         cores = dict(self._by_market.get(market, {}))
         if asset_id in self._cores:
             cores[asset_id] = self._cores[asset_id]

@@ -101,7 +101,7 @@ class StreamCommand:
         return ENDED
 
     def _hint(self) -> None:
-        """Say once which assets the server seems not to know; it leaves them out (PROTOCOL 1.2)."""
+        """Say once which assets the server seems not to know; it leaves them out."""
         absent = [b.asset_id for b in self._subscriber.books.values() if not b.market]
         if absent and self._connected and not self._hinted:
             self._hinted = True

@@ -7,7 +7,7 @@ import threading
 from attrs import define, field
 
 BURST = 2  # the market and the user channel of most programs open at once
-SECONDS_EACH = 1 / 3  # after that: five in a second are known to draw HTTP 429 (PROTOCOL 7)
+SECONDS_EACH = 1 / 3  # after that: five in a second draw HTTP 429 (nautilus_trader#2238)
 PAUSE_SECONDS = 1.0  # for all, after a 429 or 503 that names no time
 LONGEST_PAUSE = 300.0  # seconds: a server that asks for more is asked again after this
 

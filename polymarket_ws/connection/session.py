@@ -28,7 +28,7 @@ from .gaps import Gaps
 logger = logging.getLogger(__name__)
 
 NORMAL_CLOSURE = 1000
-AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (PROTOCOL 2.1)
+AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (rs-clob-client#218)
 LASTING_SECONDS = 0.5  # a server that accepts, answers and closes at once is asked ever less often
 RETRIES = 3  # a lost first book is mostly brought by asking again (nautilus_trader#4901)
 _SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77

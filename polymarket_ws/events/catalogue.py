@@ -24,7 +24,7 @@ DROPPABLE: set[type[Event]] = set()
 DATA: set[str] = set()
 """The names of what `on_event` receives."""
 CUSTOM_FEATURES: set[str] = set()
-"""The names of what is sent only with `custom_feature_enabled` (PROTOCOL 1.1)."""
+"""The names of what is sent only with `custom_feature_enabled`."""
 
 _CLASSES: tuple[tuple[set[type[Event]], Callable[[type[Event]], bool]], ...] = (
     (OWN, lambda kind: kind.family is Family.OWN),

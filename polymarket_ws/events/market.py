@@ -22,7 +22,7 @@ class MarketEvent(TimedEvent):
 
 @frozen(kw_only=True, repr=False)
 class Book(MarketEvent):
-    """A full snapshot of one asset's book: on subscribing and after each trade (PROTOCOL 1.3)."""
+    """A full snapshot of one asset's book: on subscribing and after each trade."""
 
     event_type: ClassVar[str] = "book"
     _shown: ClassVar[tuple[str, ...]] = ("asset_id", "top", "timestamp_ms")
@@ -32,7 +32,7 @@ class Book(MarketEvent):
     asset_id: str
     """Token id, a decimal string of about 77 digits."""
     hash: str | None = None
-    """SHA-1 of the whole book, 40 hex digits (PROTOCOL 1.6); None where the server sent none."""
+    """SHA-1 of the whole book, 40 hex digits; None where the server sent none."""
     bids: tuple[Level, ...] = field(metadata=wire("bids", worst_first=True))
     """Best (highest) first."""
     asks: tuple[Level, ...] = field(metadata=wire("asks", worst_first=True))
@@ -88,7 +88,7 @@ class LevelChange(Value):
 
 @frozen(kw_only=True, repr=False)
 class PriceChange(MarketEvent):
-    """Levels that changed in one market, usually one of each of its two tokens (PROTOCOL 1.4)."""
+    """Levels that changed in one market, usually one of each of its two tokens."""
 
     event_type: ClassVar[str] = "price_change"
     _shown: ClassVar[tuple[str, ...]] = ("price_changes", "timestamp_ms")

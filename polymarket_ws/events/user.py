@@ -21,7 +21,7 @@ class OwnEvent(TimedEvent):
 
 @frozen(kw_only=True, repr=False)
 class Order(OwnEvent):
-    """One's own order was placed, (partly) matched or cancelled (PROTOCOL 2.2)."""
+    """One's own order was placed, (partly) matched or cancelled."""
 
     event_type: ClassVar[str] = "order"
     wire_types: ClassVar[tuple[str, ...]] = ("PLACEMENT", "UPDATE", "CANCELLATION")
@@ -76,7 +76,7 @@ class MakerOrder(Value):
 
 @frozen(kw_only=True, repr=False)
 class Trade(OwnEvent):
-    """One's own trade, told once for each status (PROTOCOL 2.3)."""
+    """One's own trade, told once for each status."""
 
     event_type: ClassVar[str] = "trade"
     wire_types: ClassVar[tuple[str, ...]] = ("TRADE",)

@@ -148,7 +148,7 @@ class Event(Value):
     is_broadcast: ClassVar[bool] = False
     """Whether each connection brings a copy of it: delivered once, known by its `identity`."""
     needs_custom_features: ClassVar[bool] = False
-    """Whether the server sends it only with `custom_feature_enabled` (PROTOCOL 1.1)."""
+    """Whether the server sends it only with `custom_feature_enabled`."""
     may_be_dropped: ClassVar[bool] = True
     """Whether a queue beyond its limit drops it and tells a Gap; the others are always kept."""
     is_data: ClassVar[bool] = True

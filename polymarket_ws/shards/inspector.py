@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2.0  # what a probe saw may still be on its way on the live connection
 RETRY_SECONDS = 10.0  # after a probe that brought no evidence about a mismatch
-ASSETS_PER_PROBE = 200  # snapshots are silently missing on a connection above some 500 (PROTOCOL 7)
+# Snapshots are silently missing on a connection above some 500 assets (nautilus_trader#2915).
+ASSETS_PER_PROBE = 200
 
 
 class Inspector:

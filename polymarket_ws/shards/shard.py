@@ -34,7 +34,7 @@ from .inspector import Inspector
 
 logger = logging.getLogger(__name__)
 
-# seconds: some platforms lose a wake-up (WEBSOCKET_CLIENT 9), so no wait is endless
+# seconds: some platforms lose a wake-up (macOS: cpython#154224), so no wait is endless
 LONGEST_WAIT = 1.0
 
 

@@ -62,7 +62,7 @@ def make_book(
     Args:
         bids: (price, size) pairs in any order.
         asks: The same.
-        hash: None: the right one for this book, by PROTOCOL 1.6, with `min_order_size` 5,
+        hash: None: the right one for this book, by the server's recipe, with `min_order_size` 5,
             `neg_risk` false and, where None, a tick of 0.01 and no last trade.
         tick_size: None: absent, as in a refresh; a FakeServer adds 0.01 when it answers a
             subscription.

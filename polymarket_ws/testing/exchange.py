@@ -39,7 +39,7 @@ API_KEY = "00000000-0000-0000-0000-000000000001"
 START_MS = 1_790_491_135_816
 
 _PAUSES_MS = (0, 1, 3, 7, 20, 60)
-_PRINT_DELAY_MS = (30, 90)  # measured from a trade's price_change to its print (PROTOCOL 1.5, 11)
+_PRINT_DELAY_MS = (30, 90)  # measured from a trade's price_change to its print, live, 2026-09
 _SETTLING_MS = {"MINED": 2000, "RETRYING": 2000, "CONFIRMED": 5000, "FAILED": 5000}
 _FINER_TICK = Decimal("0.001")
 _NEAR_ONE, _NEAR_ZERO = Decimal("0.96"), Decimal("0.04")
@@ -86,11 +86,11 @@ class SimulatedExchange:
     "order" and "trade" belong to the user channel. The last market starts near 0.96, so it soon
     gets a finer tick. Seeded steps open new markets but never resolve one: `resolve` does.
 
-    What happens at once is one engine step, told as the real engine tells it (PROTOCOL 11): if the
-    best prices changed, a best_bid_ask of each token, at the step's time or 1 ms more; then, back
-    to back, a price_change for each order placed or taken back and for each level that was matched
-    (two if orders of both tokens rested there), all with the hash, the best prices and the sizes
-    after the step; after a trade the books of both tokens, and 30 to 90 ms later its
+    What happens at once is one engine step, told as the real engine tells it (two live captures of
+    2026-09): if the best prices changed, a best_bid_ask of each token, at the step's time or 1 ms
+    more; then, back to back, a price_change for each order placed or taken back and for each level
+    that was matched (two if orders of both tokens rested there), all with the hash, the best prices
+    and the sizes after the step; after a trade the books of both tokens, and 30 to 90 ms later its
     last_trade_price.
 
     Args:
@@ -101,7 +101,7 @@ class SimulatedExchange:
         hash_last_price: Whose last trade price enters a token's hash: that of its "market" (both
             tokens carry the same text, as the captured server does) or the "taker"'s token's only.
         hash_timing: "early": a trade's price is in the hash of its own price_change already,
-            before its last_trade_price is sent (seen live, PROTOCOL 1.6); "late": from that event
+            before its last_trade_price is sent (seen in a live capture); "late": from that event
             on.
         tick_size: Of new markets.
         min_order_size: Of every market; None: one of 5, 1 and 15 by the seed.

@@ -1,4 +1,4 @@
-"""How the two channels answer a client's texts, sans-I/O (PROTOCOL 1.1, 1.2, 2.1 and 3)."""
+"""How the two channels answer a client's texts, sans-I/O."""
 
 from __future__ import annotations
 
@@ -148,9 +148,9 @@ def kind_of(event: Mapping[str, Any]) -> type[Event]:
 
 
 def _wants_own(record: ConnectionRecord, event: Mapping[str, Any]) -> bool:
-    if (
-        not record.markets
-    ):  # PROTOCOL 2.1: no key is everything, [] was seen to give orders but no trades
+    # Without the key `markets` everything is sent; [] was seen to give orders but no trades
+    # (py-sdk#102).
+    if not record.markets:
         return record.markets is None or event["event_type"] == Order.event_type
     return event.get("market") in record.markets
 

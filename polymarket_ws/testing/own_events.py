@@ -38,7 +38,7 @@ class SimulatedTrade:
 def order_event(
     order: RestingOrder, market: SimulatedMarket, kind: str, status: str, now_ms: int
 ) -> Wire:
-    """An `order` event; `kind` is PLACEMENT, UPDATE or CANCELLATION (PROTOCOL 2.2)."""
+    """An `order` event; `kind` is PLACEMENT, UPDATE or CANCELLATION."""
     return {
         "asset_id": order.asset_id,
         "associate_trades": list(order.trade_ids) or None,
@@ -63,7 +63,7 @@ def order_event(
 
 
 def trade_event(trade: SimulatedTrade, status: str, now_ms: int) -> Wire:
-    """A `trade` event in one of its statuses (PROTOCOL 2.3)."""
+    """A `trade` event in one of its statuses."""
     taker = trade.taker
     return {
         "asset_id": taker.asset_id,
@@ -92,7 +92,7 @@ def trade_event(trade: SimulatedTrade, status: str, now_ms: int) -> Wire:
 
 
 def print_event(trade: SimulatedTrade, now_ms: int) -> Wire:
-    """The public `last_trade_price` of a trade: for the taker's token only (PROTOCOL 1.5)."""
+    """The public `last_trade_price` of a trade: for the taker's token only."""
     return {
         "market": trade.market.condition_id,
         "asset_id": trade.taker.asset_id,

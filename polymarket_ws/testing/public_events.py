@@ -36,7 +36,7 @@ def tick_size_change_event(
 
 
 def new_market_event(market: SimulatedMarket, now_ms: int) -> Wire:
-    """The `new_market` broadcast of a market (PROTOCOL 1.5)."""
+    """The `new_market` broadcast of a market."""
     question = f"Will simulated market {market.number} resolve to Yes?"
     message = {"id": str(900_000 + market.number), "ticker": market.slug, "slug": market.slug}
     return {

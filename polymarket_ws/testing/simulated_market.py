@@ -1,7 +1,7 @@
 """One simulated market: its resting orders, its two mirrored books and their hashes.
 
 Everything is kept once, in terms of the first token: a bid of p on the second one is an ask of 1 -
-p on the first (PROTOCOL 1.4).
+p on the first.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def number_text(number: Decimal) -> str:
 
 
 def last_price_text(price: Decimal) -> str:
-    """A last trade price as hashes carry it: at least three decimals (PROTOCOL 1.6)."""
+    """A last trade price as hashes carry it: at least three decimals (seen in live captures)."""
     whole, _, decimals = number_text(price).partition(".")
     return f"{whole}.{decimals.ljust(3, '0')}"
 
 
 def book_hash(book: Mapping[str, Any], *, min_order_size: str, neg_risk: bool) -> str:
-    """The SHA-1 over a book in the wire's shape, by the recipe of PROTOCOL 1.6.
+    """The SHA-1 over a book in the wire's shape, by the recipe in `polymarket_ws.books.proof`.
 
     Args:
         book: A `book` event with the strings of the wire, levels worst first, and with `tick_size`
@@ -220,7 +220,7 @@ class SimulatedMarket:
         Args:
             changed: Orders whose levels the step changed: each brings a `price_change` of its
                 level. The hash and the best prices in all of them are those after the step, as are
-                the sizes (PROTOCOL 11).
+                the sizes (seen in two live captures of 2026-09).
             traded: Whether a `book` of each token follows.
         """
         books = [self._hashed_book(asset_id) for asset_id in self.asset_ids]
@@ -280,6 +280,6 @@ class SimulatedMarket:
 
 
 def _refresh(book: Wire) -> Wire:
-    """The `book` event that follows a trade: without tick and last price (PROTOCOL 1.3)."""
+    """The `book` event that follows a trade: without tick and last price."""
     order = ("market", "asset_id", "bids", "asks", "hash", "timestamp")
     return {**{name: book[name] for name in order}, "event_type": "book"}

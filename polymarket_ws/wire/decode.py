@@ -221,7 +221,10 @@ def _under(step: str, flaws: list[_Flaw]) -> list[_Flaw]:
 
 
 def _entries(element: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
-    """The envelope, and the entries with their paths, of any of the three eras (PROTOCOL 1.8)."""
+    """The envelope, and the entries with their paths, of any of the three eras.
+
+    2024 flat, then `changes`, since 2025-09-15 `price_changes`: old recordings have all of them.
+    """
     if "price_changes" in element:
         return element, _steps(element["price_changes"], ".price_changes")
     if "changes" in element:

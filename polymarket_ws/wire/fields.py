@@ -21,7 +21,7 @@ _CALENDAR = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_FIRST_MS = 100_000_000_000  # what is less counts seconds (PROTOCOL 8.8)
+_FIRST_MS = 100_000_000_000  # what is less counts seconds: captured own events have both
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, which is that of datetime
 _NO_TIME = ("", "0001-01-01T00:00:00Z")  # the latter is how Go writes a time that was never set
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}

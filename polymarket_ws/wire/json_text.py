@@ -65,7 +65,7 @@ def elements(text: str) -> Iterator[tuple[str, Any]]:
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """The JSON values of a text that holds one, or several end to end (PROTOCOL 1.2)."""
+    """The JSON values of a text that holds one, or several end to end."""
     index = _after_blank(text, 0)
     while index < len(text):
         try:

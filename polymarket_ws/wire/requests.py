@@ -12,7 +12,8 @@ from polymarket_ws.credentials import Credentials
 def market_subscription(asset_ids: Iterable[str], custom_features: bool) -> str:
     """The market channel's first text, to be sent once per connection.
 
-    Without `initial_dump`, as the official SDK sends it; its default is true (PROTOCOL 1.1).
+    Without `initial_dump`, as the official SDK sends it (polymarket-client 0.14); its default is
+    true.
     """
     return _compact(
         {

@@ -51,7 +51,7 @@ class Snapshot(NamedTuple):
 
     @property
     def is_answer(self) -> bool:
-        """Whether it answers a subscription: only such a one has a tick_size (PROTOCOL 1.3)."""
+        """Whether it answers a subscription: only such a one has a tick_size."""
         return self.tick_size is not None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.channels.market import MarketView
@@ -14,11 +14,11 @@ from polymarket_ws.wire.updates import Decoded, Snapshot
 from .merge import Merge
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class LeaderView(MarketView):
     """The books, and of late what was delivered, so that a follower can go on with it."""
 
-    merge: Merge
+    merge: Merge = field(kw_only=True)
     needs_events: bool = True
 
     def want(self, wanted: Wanted) -> None:

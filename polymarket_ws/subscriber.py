@@ -81,8 +81,9 @@ class Subscriber:
 
         sub.run()                                   # until Ctrl-C, SIGTERM or sub.stop()
 
-    It has one I/O thread for each connection, one callback thread, and a short one for each attempt
-    to connect.
+    It has one I/O thread for each shard (the user channel is one, and so are each
+    `Options.max_assets_per_connection` assets), one callback thread, and a short one for each
+    attempt to connect.
 
     Args:
         asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits; an int is accepted.

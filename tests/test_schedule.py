@@ -33,7 +33,7 @@ def test_an_entry_keeps_its_time() -> None:
     assert ([], 7.0) == (schedule.take_due(6.0), schedule.next_due)
 
 
-def test_an_empty_agenda_is_never_due() -> None:
+def test_an_empty_schedule_is_never_due() -> None:
     """Before the first entry, and after all were forgotten."""
     schedule: Schedule[str] = Schedule()
     schedule.put("a", 1.0)
@@ -51,7 +51,7 @@ def test_an_empty_agenda_is_never_due() -> None:
         )
     )
 )
-def test_an_agenda_equals_a_plain_dict(steps: list[tuple[str, int, int]]) -> None:
+def test_a_schedule_equals_a_plain_dict(steps: list[tuple[str, int, int]]) -> None:
     """Whatever is entered, dropped and taken."""
     schedule: Schedule[int] = Schedule()
     model: dict[int, int] = {}

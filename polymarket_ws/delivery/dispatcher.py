@@ -45,7 +45,7 @@ class Dispatcher:
             here.
         last_duty: Called on this thread at its end, before the last lifecycle events are delivered.
         ended: Called on this thread when no callback will run any more.
-        progress: Told after each callback.
+        waiters: Told after each callback.
     """
 
     def __init__(

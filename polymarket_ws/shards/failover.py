@@ -160,7 +160,7 @@ class Failover:
         used = (c for c in self.connections if c is self.connections[0] or c.generation)
         return [connection.stats(now) for connection in used]
 
-    def replace_wrong(self, now: float) -> None:
+    def leave_wrong_leader(self, now: float) -> None:
         """A book of the leader was proved wrong, and set right: let the other one lead."""
         if self._follower is not None and self._follower.is_open:
             self._rotate(self._follower, "replaced", now)

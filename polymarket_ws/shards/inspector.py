@@ -212,7 +212,7 @@ class Inspector:
         ) in wrong.items():  # both tokens' books are mostly wrong: one Gap
             self._connection.replace_wrong(fresh, reason, now)
         if wrong:
-            self._failover.replace_wrong(now)
+            self._failover.leave_wrong_leader(now)
         self._view.release(probe.asset_ids)
         for asset_id in set(probe.asset_ids) - probe.answers.keys():
             self._unsettled.put(asset_id, now + RETRY_SECONDS)

@@ -35,31 +35,31 @@ class SilenceWatchdog:
 
     timeout: float
     _patience: dict[str, _Patience] = field(factory=dict)
-    _agenda: Schedule[str] = field(factory=Schedule)
+    _schedule: Schedule[str] = field(factory=Schedule)
 
     @property
     def deadline(self) -> float:
         """When `suspects` is to be asked again; inf while nothing is watched."""
-        return self._agenda.next_due
+        return self._schedule.next_due
 
     def begin(self, asset_ids: Iterable[str], now: float, *, anew: bool) -> None:
-        """SilenceWatchdog exactly these from now on; what is known of their rhythm stays.
+        """Watch exactly these from now on; what is known of their rhythm stays.
 
         Args:
             anew: The connection is a new one: nobody has been silent yet.
         """
         former, self._patience = self._patience, {}
-        self._agenda.clear()
+        self._schedule.clear()
         for asset_id in asset_ids:
             known = former.get(asset_id)
             limit = known.limit if known is not None else self.timeout
             since = known.since if known is not None and not anew else now
             self._patience[asset_id] = _Patience(limit, since)
-            self._agenda.put(asset_id, since + limit)
+            self._schedule.put(asset_id, since + limit)
 
     def suspects(self, cores: Mapping[str, BookCore], now: float) -> list[str]:
         """The live books whose limit has expired without data; each is asked about again later."""
-        due = self._agenda.take_due(now)
+        due = self._schedule.take_due(now)
         return sorted(asset_id for asset_id in due if self._is_silent(asset_id, cores, now))
 
     def _is_silent(self, asset_id: str, cores: Mapping[str, BookCore], now: float) -> bool:
@@ -67,11 +67,11 @@ class SilenceWatchdog:
         heard_at = max(patience.since, (core and core.received_at) or 0.0)
         if now - heard_at >= patience.limit:
             patience.since = now
-            self._agenda.put(asset_id, now + patience.limit)
+            self._schedule.put(asset_id, now + patience.limit)
             return core is not None and core.valid
         if now - heard_at < patience.limit / 4:
             patience.limit = max(self.timeout, patience.limit / 2)
-        self._agenda.put(asset_id, max(heard_at + patience.limit, now))
+        self._schedule.put(asset_id, max(heard_at + patience.limit, now))
         return False
 
     def was_quiet(self, asset_ids: Iterable[str], now: float) -> None:
@@ -87,5 +87,5 @@ class SilenceWatchdog:
             patience = self._patience.get(asset_id)
             if patience is not None:
                 patience.limit, patience.since = rule(patience.limit), now
-                self._agenda.drop(asset_id)
-                self._agenda.put(asset_id, now + patience.limit)
+                self._schedule.drop(asset_id)
+                self._schedule.put(asset_id, now + patience.limit)

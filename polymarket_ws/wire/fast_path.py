@@ -1,7 +1,7 @@
-"""The hottest messages in their usual shape, read without ceremony; all else is left to the codec.
+"""The hottest messages in their usual shape, read without ceremony; all else is left to decode.py.
 
-What this reads, the codec reads alike: a property test holds the two equal. It knows no errors:
-where anything is unusual it returns None, and the codec, which can say what and where, reads again.
+What this reads, decode.py reads alike: a property test holds the two equal. It knows no errors:
+where anything is unusual it returns None, and decode.py, which can say what and where, reads again.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 
 
 class ShapeError(Exception):
-    """A value is not what its place calls for; the codec turns it into a DecodeError.
+    """A value is not what its place calls for; decode.py turns it into a DecodeError.
 
     Attributes:
         reason: What was expected and what was there.

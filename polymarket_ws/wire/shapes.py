@@ -15,7 +15,7 @@ from .updates import Change
 
 
 class Unusual(Exception):
-    """A message has another shape, which is the codec's."""
+    """A message has another shape, which decode.py reads."""
 
 
 # Not frozen, which would make each in three times the time. Nothing changes them.

@@ -76,6 +76,10 @@ class MarketView:
     is_complete_once_open: bool = False
     _wanted: Wanted = field(factory=Wanted)
 
+    @property
+    def inspectable(self) -> MarketView:
+        return self
+
     def want(self, wanted: Wanted) -> None:
         self._wanted = wanted
         for core in self.books:
@@ -131,7 +135,7 @@ class MarketView:
     def tick(self, now: float) -> list[BookCore]:
         return self.books.tick(now)
 
-    def lose(self, reason: str) -> list[BookCore]:
+    def connection_ended(self, reason: str) -> list[BookCore]:
         return self.books.mark_stale(reason)
 
     def missed_by_loss(self, stale: Sequence[BookCore]) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from attrs import define
 
 from polymarket_ws.books.book import BookCore
+from polymarket_ws.books.shelf import Books
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.wire.updates import Decoded
 
@@ -24,6 +25,22 @@ class Taken(NamedTuple):
     """Assets whose book is live from here on, and was not."""
     broken: tuple[tuple[BookCore, str], ...] = ()
     """Books that this event proved wrong, and has put right, each with the Gap's reason."""
+
+
+class InspectableBooks(Protocol):
+    """Books with which fresh snapshots, fetched beside the connection, can be compared."""
+
+    @property
+    def books(self) -> Books: ...
+
+    def await_probe(self, asset_ids: Iterable[str]) -> None:
+        """A probe asks for these: hold their changes until its snapshots are judged."""
+
+    def release(self, asset_ids: Iterable[str]) -> None:
+        """No probe's snapshot of these is awaited any more."""
+
+    def differs(self, decoded: Decoded) -> bool:
+        """Whether a fresh snapshot, with what was held since it was asked for, is not our book."""
 
 
 class View(Protocol):
@@ -45,6 +62,10 @@ class View(Protocol):
     @property
     def is_complete_once_open(self) -> bool:
         """Whether a gap ends with the next connection, since nothing has a snapshot."""
+
+    @property
+    def inspectable(self) -> InspectableBooks | None:
+        """What an inspector may compare with fresh snapshots; None where there are none."""
 
     def want(self, wanted: Wanted) -> None:
         """Hold what is wanted, and nothing else."""
@@ -71,14 +92,14 @@ class View(Protocol):
     def tick(self, now: float) -> list[BookCore]:
         """Do what time asks of the view; returns the books that changed."""
 
-    def lose(self, reason: str) -> list[BookCore]:
+    def connection_ended(self, reason: str) -> list[BookCore]:
         """The connection ended: mark everything stale; returns what was live until now."""
 
     def missed_by_loss(self, stale: Sequence[BookCore]) -> tuple[str, ...] | None:
         """The assets that the Gap of a lost connection names; None where it leaves no gap.
 
         Args:
-            stale: What `lose` returned.
+            stale: What `connection_ended` returned.
         """
 
 
@@ -93,6 +114,7 @@ class BooklessView:
     needs_events: bool = True
     is_told: bool = True
     is_complete_once_open: bool = True
+    inspectable: InspectableBooks | None = None
     deadline: float = float("inf")
 
     def want(self, wanted: Wanted) -> None:
@@ -116,7 +138,7 @@ class BooklessView:
     def tick(self, now: float) -> list[BookCore]:
         return []
 
-    def lose(self, reason: str) -> list[BookCore]:
+    def connection_ended(self, reason: str) -> list[BookCore]:
         return []
 
     def missed_by_loss(self, stale: Sequence[BookCore]) -> tuple[str, ...] | None:

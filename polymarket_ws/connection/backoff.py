@@ -1,4 +1,19 @@
-"""Retry or give up, and after how many seconds."""
+"""Retry or give up, and after how many seconds.
+
+When an exchange goes down, every client loses its connection in the same second. If all of them
+retried at once, and again at fixed intervals, the server would fall over each time that it came
+up. So the bound of the delay doubles with each failure in a row, and the delay is a random part of
+the whole bound (full jitter), which spreads the clients evenly.
+
+Two counts are kept apart. The delay grows by every failure, also of connections that were accepted
+and closed at once, since some servers do that while they start. `max_attempts` counts only what
+brought nothing at all: a server that answered is there.
+
+The danger is to retry what cannot get better, and to give up what can. A wrong certificate or URL
+ends the run at once. Bad credentials do not look like that: the server accepts the connection, and
+closes it right after the credentials without a reason, as it may for a restart, too. Three such
+closes in a row, on a connection that never was useful, are taken for an answer.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +33,7 @@ REFUSALS = 3  # closes right after the credentials: one may be a restart, three 
 
 
 @frozen
-class Verdict:
+class Retry:
     """What follows a failure: `delay` seconds and another attempt; or the run's end, by `fatal`."""
 
     delay: float | None
@@ -52,7 +67,7 @@ class Backoff:
         """The connection was opened. Failures stay known: some servers accept and close."""
         self._was_open = True
 
-    def fail(self, error: PolymarketWsError, random: float, ending: Ending | None) -> Verdict:
+    def fail(self, error: PolymarketWsError, random: float, ending: Ending | None) -> Retry:
         """Judge a failed attempt or a lost connection.
 
         Args:
@@ -63,9 +78,9 @@ class Backoff:
         self._count(ending)
         fatal = self._fatal(error)
         if fatal is not None:
-            return Verdict(None, fatal)
+            return Retry(None, fatal)
         retry_after = error.retry_after if isinstance(error, ConnectionLost) else None
-        return Verdict(delay(self._losses - 1, self.options, retry_after, random), None)
+        return Retry(delay(self._losses - 1, self.options, retry_after, random), None)
 
     def _count(self, ending: Ending | None) -> None:
         is_useful = ending is not None and ending.useful

@@ -1,6 +1,6 @@
 """One attempt to connect: name, TCP, proxy, TLS and opening handshake under one deadline.
 
-This file and link.py are the only ones that import websocket-client.
+This file and open_socket.py are the only ones that import websocket-client.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Attempt:
     read `phase`.
 
         attempt = Attempt(url, options, ssl.create_default_context)
-        link = attempt.open()
+        opened = attempt.open()
 
     Args:
         url: ws:// or wss://.
@@ -111,10 +111,10 @@ class Attempt:
         if self._secure:
             sock = self._encrypt(sock)
         self._enter("handshake")
-        link = OpenSocket(sock, self._shake_hands(sock))
+        opened = OpenSocket(sock, self._shake_hands(sock))
         self._socket_deadline.release(sock)
         self._enter("open")
-        return link
+        return opened
 
     def _enter(self, phase: str) -> None:
         self._socket_deadline.phase = phase

@@ -16,20 +16,28 @@ logger = logging.getLogger(__name__)
 
 
 class AttemptThread:
-    """Runs an Attempt and hands over its link or its error. Made by a connection, for one attempt.
+    """Runs an Attempt and hands over its socket or its error. Made by a connector, for one attempt.
 
     The thread `polymarket-ws-<connection>-connect` is a daemon: the resolver cannot be interrupted,
     and must not keep the process alive. It ends with the attempt; `abandon` ends that at once, but
     for DNS.
+
+    Args:
+        name: The connection's.
+        wake: Called when there is an outcome.
+        deadline: Monotonic time at which whoever waits gives it up.
     """
 
-    def __init__(self, name: str, attempt: Attempt, wake: Callable[[], None]) -> None:
-        self._name = name
+    def __init__(
+        self, name: str, attempt: Attempt, wake: Callable[[], None], deadline: float
+    ) -> None:
+        self.name = name
+        self.deadline = deadline
         self._attempt = attempt
         self._wake = wake
         self._outcome: OpenSocket | PolymarketWsError | None = None
         self._abandoned = False
-        # Guards the two above: a link goes to its owner or is closed, never neither.
+        # Guards the two above: a socket goes to its owner or is closed, never neither.
         self._handover = threading.Lock()
         self.thread = threading.Thread(
             target=self._main, name=f"polymarket-ws-{name}-connect", daemon=True
@@ -50,7 +58,7 @@ class AttemptThread:
         return outcome
 
     def abandon(self) -> None:
-        """End the attempt; a late link is closed. Any thread; never blocks."""
+        """End the attempt; a late socket is closed. Any thread; never blocks."""
         with self._handover:
             self._abandoned = True
             outcome, self._outcome = self._outcome, None
@@ -65,7 +73,7 @@ class AttemptThread:
         except PolymarketWsError as error:
             outcome = error
         except Exception as error:
-            logger.exception("%s: connecting failed unexpectedly; please report this", self._name)
+            logger.exception("%s: connecting failed unexpectedly; please report this", self.name)
             outcome = ConnectionLost("network", f"unexpected {type(error).__name__}")
         with self._handover:
             late = self._abandoned

@@ -22,9 +22,9 @@ class OpenSocket:
     Made by `Attempt.open`. Owned by exactly one thread, which waits for `fileno` in a selector, to
     read, and to write while `wants_write`; two threads corrupt one TLS socket. `close` ends it.
 
-        while not link.has_buffered:
+        while not opened.has_buffered:
             selector.select(timeout)
-        data = link.receive()
+        data = opened.receive()
 
     Args:
         sock: Connected, its handshakes done.
@@ -130,7 +130,7 @@ class OpenSocket:
         """Write what the socket takes now.
 
         Raises:
-            ConnectionLost: "eof", "reset", "tls" or "network"; the link is of no use any more.
+            ConnectionLost: "eof", "reset", "tls" or "network"; the socket is of no use any more.
         """
         if self._read_waits_for_write:
             self._retry_read()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 
 from polymarket_ws.books.book import BookCore
@@ -34,7 +33,7 @@ class Failover:
     """A leader, and with `Options.standby` or `rotate_every` a follower that can take its place.
 
     A follower is connected once the leader is open; with `rotate_every` alone, only when the leader
-    has been open for so long. Used by its shard's thread; `stats` and `connectors` by any.
+    has been open for so long. Used by its shard's thread; `stats` by any.
 
     Args:
         make: Makes a connection of this name, with its view and the gaps that it tells.
@@ -112,17 +111,19 @@ class Failover:
             follower.stop(reason)
         self.leader.stop(reason)
 
-    def lose(self, lost: Connection, error: ConnectionLost | ProtocolError, now: float) -> Loss:
+    def connection_lost(
+        self, lost: Connection, error: ConnectionLost | ProtocolError, now: float
+    ) -> Loss:
         """Let the follower lead, if the leader is lost and it is open; else end the view."""
         if lost is not self.leader:
-            self._following.lose("disconnect")
+            self._following.connection_ended("disconnect")
             return Loss()
         follower = self._follower
         if follower is not None and follower.is_open:
             self.failovers += 1
             logger.info("%s: takes over from %s", follower.name, lost.name)
             return Loss(after=self._promote(follower, now))
-        stale = self._view.lose("disconnect")
+        stale = self._view.connection_ended("disconnect")
         return Loss(stale, self._gap(lost, stale, error, now))
 
     def _gap(
@@ -145,10 +146,6 @@ class Failover:
             asset_ids=missed,
         )
         return [self.gaps.open(gap, now)]
-
-    def connectors(self) -> list[threading.Thread]:
-        """The threads of attempts that have not ended. Any thread."""
-        return [thread for c in self.connections for thread in c.connectors()]
 
     @property
     def has_standby(self) -> bool:
@@ -208,13 +205,13 @@ class Failover:
             self._call_or_dismiss(follower, now)
         elif follower.is_open and self._merge.is_frozen(now):
             self._has_frozen = True
-            self.leader.lose_silent(now)
+            self.leader.reconnect_silent(now)
         elif follower.is_open and self._is_rotation_due(now):
             self._rotate_if_aligned(follower, now)
 
     def _call_or_dismiss(self, follower: Connection, now: float) -> None:
         if not follower.wanted.is_empty:
-            follower.leave("unwanted", now)
+            follower.disconnect("unwanted", now)
         elif not self._wanted.is_empty:
             follower.want(self._wanted, now)
 
@@ -236,7 +233,7 @@ class Failover:
         former = self.leader
         self._deliver(self._promote(follower, now))
         logger.info("%s: leads instead of %s (%s)", self.leader.name, former.name, reason)
-        former.leave(reason, now)
+        former.disconnect(reason, now)
 
 
 def _gap_reason(error: ConnectionLost | ProtocolError) -> str:

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import logging
-import selectors
-import ssl
-import threading
-from collections.abc import Callable
 
-from polymarket_ws.channels.dialect import Dialect
-from polymarket_ws.channels.market import MarketView
-from polymarket_ws.connection.pacing import Pacer
-from polymarket_ws.errors import HandshakeRejected
-from polymarket_ws.options import Options
+from polymarket_ws.channels.view import InspectableBooks
+from polymarket_ws.connection.connector import Connector
 from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
@@ -35,32 +28,18 @@ class Inspector:
     have failed for a while. Used by its shard's thread alone, after each wait; one probe at a time.
     """
 
-    def __init__(
-        self,
-        failover: Failover,
-        dialect: Dialect,
-        view: MarketView,
-        options: Options,
-        ssl_context: Callable[[], ssl.SSLContext],
-        pacer: Pacer,
-        wake: Callable[[], None],
-        selector: selectors.BaseSelector,
-    ) -> None:
+    def __init__(self, failover: Failover, view: InspectableBooks, connector: Connector) -> None:
         self.probes = 0
         self._failover = failover
         self._connection = failover.leader
-        self._dialect = dialect
         self._view = view
-        self._options = options
-        self._ssl_context = ssl_context
-        self._pacer = pacer
+        self._connector = connector
+        self._pacer = connector.pacer
+        self._options = connector.options
         self._not_before = 0.0
-        self._wake = wake
-        self._selector = selector
-        self._silence = SilenceWatchdog(options.data_timeout or float("inf"))
+        self._silence = SilenceWatchdog(self._options.data_timeout or float("inf"))
         self._watched: tuple[object, ...] = ()
         self._probe: Probe | None = None
-        self._connectors: list[threading.Thread] = []
         self._asked_at = 0.0
         self._judged_at = float("inf")
         self._renewed: set[str] = set()  # of this connection's books that had frozen
@@ -98,7 +77,7 @@ class Inspector:
         if self._probe is None:
             self._suspect(now)
         else:
-            self._follow(self._probe, now)
+            self._turn_probe(self._probe, now)
 
     def close(self) -> None:
         """Give the probe up."""
@@ -110,10 +89,6 @@ class Inspector:
         self._view.release(core.asset_id for core in self._view.books)
         if probe is not None:
             probe.close()
-
-    def connectors(self) -> list[threading.Thread]:
-        """The threads of probes' attempts to connect that have not ended. Any thread."""
-        return [thread for thread in self._connectors if thread.is_alive()]
 
     def _watch_what_is_wanted(self, now: float) -> None:
         connection, wanted = self._connection, self._connection.wanted
@@ -163,25 +138,12 @@ class Inspector:
         self._asked_at = now
         # Held from here on, what the live connection says is put on top of the answers.
         self._view.await_probe(asset_ids)
-        self._probe = Probe(
-            self._connection.name,
-            self._dialect,
-            self._options,
-            self._ssl_context,
-            self._wake,
-            self._selector,
-            asset_ids,
-            why,
-            now,
-        )
-        self._connectors = [*self.connectors(), self._probe.thread]
+        self._probe = Probe(self._connection.name, self._connector, asset_ids, why, now)
 
-    def _follow(self, probe: Probe, now: float) -> None:
+    def _turn_probe(self, probe: Probe, now: float) -> None:
         if self._judged_at == float("inf"):
             probe.turn(now)
             if probe.is_done:
-                if isinstance(probe.error, HandshakeRejected):
-                    self._pacer.pause(now, probe.error.retry_after)
                 needs_grace = probe.why == "silent" and probe.answers
                 self._judged_at = now + (GRACE_SECONDS if needs_grace else 0.0)
         if now >= self._judged_at:
@@ -246,7 +208,7 @@ class Inspector:
         if is_silent or not self._renewed.isdisjoint(asset_ids):
             if self._failover.has_standby:
                 self._connection.replace_wrong(fresh, "silent", now)
-            self._connection.lose_silent(now)
+            self._connection.reconnect_silent(now)
             return
         self._renewed.update(asset_ids)
         self._connection.resubscribe(asset_ids, "silent", now)

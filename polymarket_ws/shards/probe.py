@@ -3,156 +3,138 @@
 from __future__ import annotations
 
 import logging
-import selectors
-import ssl
-import time
-from collections.abc import Callable
+from collections.abc import Collection
+from typing import Final
 
-from polymarket_ws.channels.dialect import Dialect
+from attrs import define, field
+
+from polymarket_ws.channels.view import BooklessView
 from polymarket_ws.channels.wanted import Wanted
-from polymarket_ws.connection.session import NORMAL_CLOSURE
-from polymarket_ws.errors import ConnectionLost, ConnectTimeout, PolymarketWsError, ProtocolError
-from polymarket_ws.net.attempt import Attempt, OpenSocket
-from polymarket_ws.net.attempt_thread import AttemptThread
-from polymarket_ws.net.frames import Close, FrameParser, Violation
-from polymarket_ws.options import Options
+from polymarket_ws.connection.connector import Connector
+from polymarket_ws.connection.open_connection import OpenConnection
+from polymarket_ws.connection.session import Session, Tally
+from polymarket_ws.errors import ConnectionLost, DecodeError, PolymarketWsError
+from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
 ANSWER_SECONDS = 3.0  # from the first answer to the last
+_NOBODY: Final[Collection[str]] = ()
 
 logger = logging.getLogger(__name__)
+
+
+@define(eq=False, kw_only=True)
+class SnapshotView(BooklessView):
+    """Keeps the first snapshot of each asset, and tells nothing."""
+
+    snapshots: dict[str, Decoded] = field(factory=dict)
+    is_told: bool = False
+    is_complete_once_open: bool = False
+
+    def take(self, decoded: Decoded, now: float) -> None:
+        if isinstance(decoded.update, Snapshot):
+            self.snapshots.setdefault(decoded.update.asset_id, decoded)
+
+    def take_flaw(self, error: DecodeError, now: float) -> None:
+        """Nothing: an asset without an answer is asked about again."""
 
 
 class Probe:
     """Asks once, collects the answers, and is done. Owned by its shard's thread, like a connection.
 
-    It ends when every asset has answered, when its time is over, or when its connection fails. It
-    sends no PING: it lives shorter than a heartbeat interval of the server's patience.
+    It ends when every asset has answered, when its time is over, or when its connection fails.
 
     Args:
+        name: The connection's beside which it is made.
         asset_ids: What to ask for.
         why: "silent" or "mismatch", for the logs and whoever judges the answers.
     """
 
     def __init__(
-        self,
-        name: str,
-        dialect: Dialect,
-        options: Options,
-        ssl_context: Callable[[], ssl.SSLContext],
-        wake: Callable[[], None],
-        selector: selectors.BaseSelector,
-        asset_ids: list[str],
-        why: str,
-        now: float,
+        self, name: str, connector: Connector, asset_ids: list[str], why: str, now: float
     ) -> None:
         self.name = f"{name}-probe"
         self.why = why
         self.asset_ids = asset_ids
-        self.answers: dict[str, Decoded] = {}
         self.error: PolymarketWsError | None = None
         self.is_done = False
-        self._dialect = dialect
-        self._options = options
-        self._selector = selector
-        self._parser = FrameParser(options.max_message_bytes)
-        self._link: OpenSocket | None = None
-        self._deadline = now + 2 * options.connect_timeout
-        self.was_answered = False
-        """Whether the server answered at all, with books or with none."""
-        self._connecting = AttemptThread(
-            self.name, Attempt(dialect.url, options, ssl_context), wake
-        )
-        self._connecting.start()
-        self.thread = self._connecting.thread
+        self._connector = connector
+        self._view = SnapshotView()
+        self._tally = Tally()
+        self._deadline = now + 2 * connector.options.connect_timeout
+        self._open: OpenConnection | None = None
+        self._attempt = connector.start(self.name, now)
         logger.info("%s: asking for %d snapshots (%s)", self.name, len(asset_ids), why)
+
+    @property
+    def answers(self) -> dict[str, Decoded]:
+        """The first snapshot of each asset that has answered."""
+        return self._view.snapshots
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether the server answered at all, with books or with none."""
+        return self._tally.last_data_at is not None
 
     @property
     def deadline(self) -> float:
         """When `turn` is due, whatever comes before; 0 for at once."""
-        if self._link is not None and self._link.has_buffered:
-            return 0.0
-        return self._deadline
+        step = self._attempt if self._open is None else self._open
+        return min(self._deadline, step.deadline)
 
     def read(self, now: float) -> None:
         """Take what has come."""
-        if self._link is None:
+        if self._open is None:
             return
-        try:
-            data = self._link.receive()
-        except ConnectionLost as error:
-            self._end(error)
-            return
-        for message in self._parser.receive(data):
-            if isinstance(message, str) and message.strip().startswith(("[", "{")):
-                if not self.was_answered:  # the snapshots come in one array, or soon after it
-                    self._deadline = min(self._deadline, now + ANSWER_SECONDS)
-                self.was_answered = True
-                self._take(message)
-            elif isinstance(message, Close):
-                self._end(ConnectionLost("closed", f"code {message.code}", code=message.code))
-            elif isinstance(message, Violation):
-                self._end(ProtocolError(message.code, message.detail))
+        was_answered = self.was_answered
+        self._open.receive(now)
+        if self.was_answered and not was_answered:
+            # The snapshots come in one array, or soon after it.
+            self._deadline = min(self._deadline, now + ANSWER_SECONDS)
         if self.answers.keys() >= set(self.asset_ids):
             self._end(None)
 
     def turn(self, now: float) -> None:
         """Send the question, or give up when the time is over."""
-        outcome = self._connecting.take()
-        try:
-            if isinstance(outcome, OpenSocket):
-                self._ask(outcome)
-            elif outcome is not None:
-                self._end(outcome)
-            elif self._link is not None:
-                self._write(self._link)
-        except ConnectionLost as error:
-            self._end(error)
-        if not self.is_done and now >= self._deadline:
-            is_connected = self._link is not None
-            phase = "open" if is_connected else self._connecting.phase
-            self._end(
-                None if is_connected else ConnectTimeout(phase, self._options.connect_timeout)
-            )
+        if self._open is None:
+            self._turn_connecting(now)
+        if self._open is not None:
+            self._turn_open(self._open, now)
+        if now >= self._deadline:
+            self._end(None)
 
     def close(self) -> None:
         """End at once, whatever it waits for."""
         self._end(ConnectionLost("stopped", "the probe was given up"))
 
-    def _ask(self, link: OpenSocket) -> None:
-        self._link = link
-        self._selector.register(link, selectors.EVENT_READ, self)
-        for text in self._dialect.opening_texts(Wanted(frozenset(self.asset_ids))):
-            link.send(text)
-        self._write(link)
+    def _turn_connecting(self, now: float) -> None:
+        outcome = self._connector.take(self._attempt, now)
+        if isinstance(outcome, OpenSocket):
+            self._ask(outcome, now)
+        elif outcome is not None:
+            self._end(outcome)
 
-    def _write(self, link: OpenSocket) -> None:
-        link.flush()
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.wants_write else 0)
-        if self._selector.get_key(link).events != events:
-            self._selector.modify(link, events, self)
+    def _ask(self, socket: OpenSocket, now: float) -> None:
+        dialect, options = self._connector.dialect, self._connector.options
+        session = Session(self.name, dialect, self._view, options, self._tally, lambda: _NOBODY)
+        session.open(Wanted(frozenset(self.asset_ids)), now)
+        self._open = OpenConnection(socket, session, self._connector, self)
 
-    def _take(self, text: str) -> None:
-        for decoded in self._dialect.decode(text, time.time_ns(), None):
-            if isinstance(decoded, Decoded) and isinstance(decoded.update, Snapshot):
-                self.answers.setdefault(decoded.update.asset_id, decoded)
+    def _turn_open(self, opened: OpenConnection, now: float) -> None:
+        opened.session.tick(now)
+        opened.write(now)
+        if opened.session.ended is not None:
+            self._end(opened.session.ended)
 
     def _end(self, error: PolymarketWsError | None) -> None:
         if self.is_done:
             return
         self.is_done, self.error = True, error
-        self._connecting.abandon()
-        link, self._link = self._link, None
-        if link is not None:
-            self._selector.unregister(link)
-            self._say_goodbye(link)
+        self._attempt.abandon()
+        opened, self._open = self._open, None
+        if opened is not None:
+            if opened.session.ended is None:
+                opened.session.close()
+            opened.close()
         if error is not None:
             logger.info("%s: %s", self.name, error)
-
-    def _say_goodbye(self, link: OpenSocket) -> None:
-        try:
-            link.send_close(NORMAL_CLOSURE)
-            link.flush()
-        except ConnectionLost as error:
-            logger.debug("%s: %s", self.name, error)
-        link.close()

@@ -8,7 +8,6 @@ import selectors
 import socket
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 from typing import Protocol
@@ -16,10 +15,11 @@ from typing import Protocol
 import attrs
 
 from polymarket_ws.channels.dialect import Dialect
-from polymarket_ws.channels.market import MarketView
 from polymarket_ws.channels.view import View
 from polymarket_ws.channels.wanted import Wanted
+from polymarket_ws.clock import SYSTEM, Clock
 from polymarket_ws.connection.connection import Connection, Loss
+from polymarket_ws.connection.connector import Connector
 from polymarket_ws.connection.gaps import Gaps
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.delivery.event_queue import Item
@@ -39,7 +39,7 @@ LONGEST_WAIT = 1.0
 
 
 class Duty(Protocol):
-    """What a shard does in each turn. Used by its thread; `connectors` by any."""
+    """What a shard does in each turn. Used by its thread."""
 
     @property
     def deadline(self) -> float:
@@ -50,9 +50,6 @@ class Duty(Protocol):
 
     def turn(self, now: float) -> None:
         """Do what is due."""
-
-    def connectors(self) -> list[threading.Thread]:
-        """The threads of attempts to connect that have not ended."""
 
 
 class Shard:
@@ -84,8 +81,10 @@ class Shard:
         hears: Callable[[], Container[str]],
         on_end: Callable[[], None],
         waiters: Waiters,
+        clock: Clock = SYSTEM,
     ) -> None:
         self.name = name
+        self._clock = clock
         self.hears = hears
         self._deliver = deliver
         self._fail = fail
@@ -97,27 +96,18 @@ class Shard:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
 
+        self._connector = Connector(
+            dialect, options, pacer, self._selector, clock, ssl_context, self.wake
+        )
+
         def make(name: str, view: View, gaps: Gaps) -> Connection:
-            return Connection(
-                name, dialect, view, options, ssl_context, pacer, self, self._selector, gaps
-            )
+            return Connection(name, view, gaps, self._connector, self)
 
         self._failover = Failover(name, dialect, view, options, make, self.deliver)
         self._inspectors: tuple[Inspector, ...] = ()
         """One where there are books to inspect."""
-        if isinstance(view, MarketView):
-            self._inspectors = (
-                Inspector(
-                    self._failover,
-                    dialect,
-                    view,
-                    options,
-                    ssl_context,
-                    pacer,
-                    self.wake,
-                    self._selector,
-                ),
-            )
+        if view.inspectable is not None:
+            self._inspectors = (Inspector(self._failover, view.inspectable, self._connector),)
         self._duties: tuple[Duty, ...] = (self._failover, *self._inspectors)
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
@@ -147,12 +137,12 @@ class Shard:
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread and those of its attempts to connect; True when all have ended."""
-        deadline = time.monotonic() + timeout
+        deadline = self._clock.monotonic() + timeout
         self._thread.join(timeout)
-        connectors = [thread for duty in self._duties for thread in duty.connectors()]
-        for thread in connectors:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in (self._thread, *connectors))
+        attempts = self._connector.threads()
+        for thread in attempts:
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+        return not any(thread.is_alive() for thread in (self._thread, *attempts))
 
     def join_thread(self) -> None:
         """Wait for the I/O thread alone, which never waits for anything without a deadline."""
@@ -184,14 +174,22 @@ class Shard:
     def stats(self, now: float) -> list[ConnectionStats]:
         return self._failover.stats(now)
 
-    def lose(self, lost: Connection, error: ConnectionLost | ProtocolError, now: float) -> Loss:
-        return self._failover.lose(lost, error, now)
+    def connection_lost(
+        self, lost: Connection, error: ConnectionLost | ProtocolError, now: float
+    ) -> Loss:
+        return self._failover.connection_lost(lost, error, now)
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:
             if any(type(item) in CONTINUITY for item in items):
-                items = [_stamped(item) for item in items]
+                items = [self._stamped(item) for item in items]
             self._deliver(items)
+
+    def _stamped(self, item: Item) -> Item:
+        """A gap or its end has no clock of its own where it is noticed: this is its time."""
+        if type(item) in CONTINUITY and isinstance(item, Event) and not item.received_at_ns:
+            return attrs.evolve(item, received_at_ns=self._clock.wall_ns())
+        return item
 
     def fail(self, error: PolymarketWsError) -> None:
         self._fail(error)
@@ -209,7 +207,7 @@ class Shard:
     def _turn(self) -> None:
         """One wait, and all that is due after it."""
         ready = self._selector.select(self._wait())
-        now = time.monotonic()
+        now = self._clock.monotonic()
         for key, events in ready:
             if key.data is None:
                 self._drain_wakes()
@@ -228,7 +226,7 @@ class Shard:
         if self._inbox:
             return 0.0
         due_at = min([duty.deadline for duty in self._duties])
-        return min(max(due_at - time.monotonic(), 0.0), LONGEST_WAIT)
+        return min(max(due_at - self._clock.monotonic(), 0.0), LONGEST_WAIT)
 
     def _drain_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -247,10 +245,3 @@ class Shard:
             self.has_ended = True
             self._on_end()
             self._waiters.notify()
-
-
-def _stamped(item: Item) -> Item:
-    """A gap or its end has no clock of its own where it is noticed: this is its time."""
-    if type(item) in CONTINUITY and isinstance(item, Event) and not item.received_at_ns:
-        return attrs.evolve(item, received_at_ns=time.time_ns())
-    return item

@@ -57,7 +57,7 @@ class FollowerView(BooklessView):
     def take_flaw(self, error: DecodeError, now: float) -> None:
         self.merge.keep(error, now)
 
-    def lose(self, reason: str) -> list[BookCore]:
+    def connection_ended(self, reason: str) -> list[BookCore]:
         self.merge.part()
         return []
 

@@ -409,7 +409,7 @@ def test_an_unfinished_step_ends_with_its_connection() -> None:
     yes = exchange.asset_ids[0]
     before = connection.shown()
     connection.read(first)
-    connection.view.lose("disconnect")
+    connection.view.connection_ended("disconnect")
 
     assert float("inf") == connection.books.deadline
     assert before == connection.shown()

@@ -217,7 +217,7 @@ def test_losing_the_connection_loses_every_book() -> None:
     view = market_view(wish)
     take(view, book("1"))
 
-    assert [wish.cores["1"]] == view.lose("disconnect")
+    assert [wish.cores["1"]] == view.connection_ended("disconnect")
     assert ["disconnect", "no_snapshot"] == [c.published.stale_reason for c in wish.cores.values()]
 
 
@@ -227,7 +227,7 @@ def test_a_snapshot_revives_a_book_that_was_not_live() -> None:
     view = market_view(wish)
 
     first, refresh, foreign = [take(view, book(id_)) for id_ in "119"]
-    view.lose("disconnect")
+    view.connection_ended("disconnect")
     again = take(view, book())
 
     core = wish.cores["1"]
@@ -321,7 +321,7 @@ def test_a_fresh_snapshot_is_compared_with_a_live_book(
     assert isinstance(decoded, Decoded)
 
     assert differs is view.differs(decoded)
-    view.lose("disconnect")
+    view.connection_ended("disconnect")
     assert not view.differs(decoded)
 
 
@@ -337,9 +337,9 @@ def test_a_lost_connection_leaves_a_gap_in_the_books_that_were_live() -> None:
     wish = wanted("1", "2")
     view = market_view(wish)
 
-    assert view.missed_by_loss(view.lose("disconnect")) is None
+    assert view.missed_by_loss(view.connection_ended("disconnect")) is None
     take(view, book("1"))
-    assert ("1",) == view.missed_by_loss(view.lose("disconnect"))
+    assert ("1",) == view.missed_by_loss(view.connection_ended("disconnect"))
 
 
 def test_the_market_dialect_is_what_it_says() -> None:

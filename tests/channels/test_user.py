@@ -66,7 +66,7 @@ def test_the_user_channel_has_no_books() -> None:
     view.want(Wanted(None))
 
     assert [] == view.take_flaw(DecodeError("$", "?", event_type="order"), 0.0)
-    assert [] == view.lose("disconnect")
+    assert [] == view.connection_ended("disconnect")
     assert [] == DIALECT.resubscription_texts(["1"], Wanted(None))
     view.await_answers(["1"])
     assert [] == view.mark_stale(["1"], "silent")
@@ -77,7 +77,10 @@ def test_every_lost_connection_of_the_user_channel_leaves_a_gap() -> None:
     """It names no assets, and ends with the next connection."""
     view = UserView(account=Account())
 
-    assert (True, ()) == (view.is_complete_once_open, view.missed_by_loss(view.lose("disconnect")))
+    assert (True, ()) == (
+        view.is_complete_once_open,
+        view.missed_by_loss(view.connection_ended("disconnect")),
+    )
 
 
 def test_the_user_dialect_is_what_it_says() -> None:

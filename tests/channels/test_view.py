@@ -18,6 +18,6 @@ def test_a_view_without_books_only_passes_on() -> None:
 
     assert Taken(True, ()) == view.take(Decoded(event, None), 0.0)
     assert [] == view.take_flaw(DecodeError("$", "?"), 0.0)
-    assert ([], [], []) == (view.publish(0.0), view.tick(0.0), view.lose("disconnect"))
+    assert ([], [], []) == (view.publish(0.0), view.tick(0.0), view.connection_ended("disconnect"))
     assert ([], ()) == (view.mark_stale(["1"], "silent"), view.missed_by_loss([]))
     assert (True, True, True) == (view.needs_events, view.is_told, view.is_complete_once_open)

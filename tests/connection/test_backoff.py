@@ -11,7 +11,7 @@ from polymarket_ws.connection.backoff import (
     REFUSALS,
     Backoff,
     Ending,
-    Verdict,
+    Retry,
     delay,
 )
 from polymarket_ws.errors import (
@@ -66,16 +66,14 @@ def test_retry_after_is_honoured_up_to_a_bound(asked: float, waited: float) -> N
     """429 and 503 may carry it; a server that asks for a day is asked again after five minutes."""
     rejected = HandshakeRejected(429, retry_after=asked)
 
-    assert Verdict(waited, None) == Backoff(Options()).fail(rejected, 0.0, None)
+    assert Retry(waited, None) == Backoff(Options()).fail(rejected, 0.0, None)
 
 
 def test_a_longer_backoff_than_retry_after_stays() -> None:
     """Retry-After is a lower bound only."""
-    verdict = Backoff(Options(backoff_base=8)).fail(
-        HandshakeRejected(503, retry_after=2), 1.0, None
-    )
+    retry = Backoff(Options(backoff_base=8)).fail(HandshakeRejected(503, retry_after=2), 1.0, None)
 
-    assert 8.0 == verdict.delay
+    assert 8.0 == retry.delay
 
 
 def test_only_a_lasting_connection_begins_anew() -> None:
@@ -98,7 +96,7 @@ def test_only_a_lasting_connection_begins_anew() -> None:
 )
 def test_what_a_retry_cannot_help_is_fatal(error: PolymarketWsError) -> None:
     """Wrong keys, a wrong call, a refused certificate."""
-    assert Verdict(None, error) == Backoff(Options()).fail(error, 0.5, None)
+    assert Retry(None, error) == Backoff(Options()).fail(error, 0.5, None)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +110,12 @@ def test_what_may_pass_is_retried(error: PolymarketWsError) -> None:
 
 def test_a_404_of_the_first_attempt_is_a_wrong_url() -> None:
     """A CLOB URL without /market or /user answers 404 (PROTOCOL 0)."""
-    verdict = Backoff(Options()).fail(HandshakeRejected(404), 0.5, None)
+    retry = Backoff(Options()).fail(HandshakeRejected(404), 0.5, None)
 
-    assert isinstance(verdict.fatal, ConfigurationError)
+    assert isinstance(retry.fatal, ConfigurationError)
     assert (
         "the server answered HTTP 404: the URL's path has to end in /ws/market or /ws/user"
-        == str(verdict.fatal)
+        == str(retry.fatal)
     )
 
 
@@ -133,20 +131,20 @@ def test_refused_credentials_are_fatal_the_third_time() -> None:
     """The user channel answers bad keys with a mere close, as a restarting server does."""
     backoff = Backoff(Options())
 
-    verdicts = [backoff.fail(LOST, 0.5, REFUSED) for _ in range(REFUSALS)]
+    retries = [backoff.fail(LOST, 0.5, REFUSED) for _ in range(REFUSALS)]
 
-    assert [True, True, False] == [v.fatal is None for v in verdicts]
-    assert isinstance(verdicts[-1].fatal, AuthenticationError)
-    assert "closed the user channel 3 times right after the credentials" in str(verdicts[-1].fatal)
+    assert [True, True, False] == [v.fatal is None for v in retries]
+    assert isinstance(retries[-1].fatal, AuthenticationError)
+    assert "closed the user channel 3 times right after the credentials" in str(retries[-1].fatal)
 
 
 def test_a_failed_attempt_says_nothing_of_the_credentials() -> None:
     """Refusals are counted over it."""
     backoff = Backoff(Options())
 
-    verdicts = [backoff.fail(LOST, 0.5, e) for e in (REFUSED, None, REFUSED, None, REFUSED)]
+    retries = [backoff.fail(LOST, 0.5, e) for e in (REFUSED, None, REFUSED, None, REFUSED)]
 
-    assert [True] * 4 + [False] == [v.fatal is None for v in verdicts]
+    assert [True] * 4 + [False] == [v.fatal is None for v in retries]
 
 
 def test_refusals_count_in_a_row() -> None:

@@ -15,6 +15,9 @@ from kit.loopback import Handler, Server, answer, drip, read_frame, read_head, r
 from kit.recorder import DEADLINE
 
 from polymarket_ws import Options
+from polymarket_ws.clock import SYSTEM
+from polymarket_ws.connection.connector import Connector
+from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.errors import ConnectionLost, ConnectTimeout, PolymarketWsError
 from polymarket_ws.shards.probe import Probe
 from polymarket_ws.testing import make_book, make_price_change
@@ -58,25 +61,30 @@ class Shore:
     def close(self) -> None:
         for probe in self.probes:
             probe.close()
-            probe.thread.join(DEADLINE)
+            self.join_attempts()
         self.selector.close()
         self._wake_in.close()
         self._wake_out.close()
 
+    def join_attempts(self) -> None:
+        for thread in self.connector.threads():
+            thread.join(DEADLINE)
+        assert [] == self.connector.threads()
+
     def ask(self, server: Server, *asset_ids: str, connect_timeout: float = 10.0) -> Probe:
         """Begin a probe of that server."""
         options = Options(trust_env=False, connect_timeout=connect_timeout)
-        probe = Probe(
-            "x-market",
+        self.connector = Connector(
             market_dialect(f"ws://127.0.0.1:{server.port}/ws/market"),
             options,
+            Pacer(),
+            self.selector,
+            SYSTEM,
             lambda: pytest.fail("no TLS here"),
             lambda: self._wake_out.send(b"\0") and None,
-            self.selector,
-            list(asset_ids or ("1",)),
-            "silent",
-            time.monotonic(),
         )
+        ids = list(asset_ids or ("1",))
+        probe = Probe("x-market", self.connector, ids, "silent", time.monotonic())
         self.probes.append(probe)
         return probe
 
@@ -121,16 +129,14 @@ def test_the_first_answer_of_each_asset_is_kept(shore: Shore) -> None:
     messages = [*map(frame, noise), frame(b"", 9), books("1"), frame(other), books("2")]
     with Server(say(*messages)) as server:
         probe = shore.ask(server, "1", "2")
+        threads = [thread.name for thread in shore.connector.threads()]
         assert (None, True) == (shore.finish(probe), not shore.is_asking(probe))
 
     assert {"1", "2"} == probe.answers.keys()
     snapshot = probe.answers["1"].update
     assert isinstance(snapshot, Snapshot)
     assert [("0.4", "10")] == snapshot.bids
-    assert ("x-market-probe", "polymarket-ws-x-market-probe-connect") == (
-        probe.name,
-        probe.thread.name,
-    )
+    assert ("x-market-probe", ["polymarket-ws-x-market-probe-connect"]) == (probe.name, threads)
 
 
 def test_an_answer_that_came_with_the_handshake_is_read_at_once(shore: Shore) -> None:
@@ -153,7 +159,7 @@ def test_an_answer_that_came_with_the_handshake_is_read_at_once(shore: Shore) ->
 ENDS: dict[str, tuple[Handler, str]] = {
     "end of the stream": (speak(lambda connection: read_frame(connection) and None), "eof"),
     "close frame": (say(frame((1013).to_bytes(2, "big"), 8)), "closed: code 1013"),
-    "close without a code": (say(frame(b"", 8)), "closed: code None"),
+    "close without a code": (say(frame(b"", 8)), "closed: without a code"),
     "broken frame": (say(b"\x83\x00"), "1002"),
     "no WebSocket": (lambda connection: read_head(connection) and None, "eof"),
 }
@@ -189,8 +195,7 @@ def test_a_connection_that_is_not_made_in_time_is_given_up(shore: Shore) -> None
         probe = shore.ask(server)
         probe.turn(probe.deadline)
         probe.read(probe.deadline)
-        probe.thread.join(DEADLINE)
-        assert not probe.thread.is_alive()
+        shore.join_attempts()
 
     assert isinstance(probe.error, ConnectTimeout)
 
@@ -236,7 +241,7 @@ def test_a_reset_while_writing_is_an_end_like_any_other(shore: Shore, moment: st
     with Server(speak(handle)) as server:
         probe = shore.ask(server)
         if moment == "asking":
-            probe.thread.join(DEADLINE)
+            shore.join_attempts()
             assert gone.wait(DEADLINE)
             probe.turn(time.monotonic())
         else:

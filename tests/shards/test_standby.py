@@ -65,7 +65,7 @@ def test_a_lost_follower_is_worth_nothing() -> None:
     following.take_flaw(DecodeError("$", "?", event_type="book", market=MARKET), 1.0)
     assert leading.merge.has_answered("1")
 
-    assert [] == following.lose("disconnect")
+    assert [] == following.connection_ended("disconnect")
     assert not leading.merge.has_answered("1")
 
 

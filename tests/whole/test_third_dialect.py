@@ -99,7 +99,7 @@ class PricesView(BooklessView):
         self.prices[payload["symbol"]] = payload["full_accuracy_value"]
         return Taken(True, ())
 
-    def lose(self, reason: str) -> list[Any]:
+    def connection_ended(self, reason: str) -> list[Any]:
         self._seq = 0  # it begins anew on each connection
         return []
 

@@ -8,21 +8,23 @@ import functools
 import logging
 import ssl
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
+
+from attrs import frozen
 
 from .account.views import Account
 from .books.book import NO_SNAPSHOT, BookCore
 from .books.live_book import LiveBook
 from .books.shelf import Books
 from .channels import clob
-from .channels.dialect import Dialect
+from .channels.dialect import Dialect, Heartbeat
 from .channels.market import MarketDialect, MarketView
 from .channels.user import UserDialect, UserView
 from .channels.view import View
 from .channels.wanted import Wanted
+from .clock import SYSTEM, Clock
 from .connection.pacing import Pacer
 from .credentials import Credentials
 from .delivery.callbacks import Callbacks
@@ -78,8 +80,10 @@ class Engine:
         callbacks: Callbacks,
         books: Callable[[], Mapping[str, LiveBook]],
         on_end: Callable[[], None],
+        clock: Clock = SYSTEM,
     ) -> None:
         self.name = name
+        self._clock = clock
         self.account = Account()
         self.waiters = Waiters()
         self.subscriptions = Subscriptions()
@@ -123,7 +127,7 @@ class Engine:
 
     def begin(self) -> None:
         """From here on there is something to stop and to wait for."""
-        self._started_at = time.monotonic()
+        self._started_at = self._clock.monotonic()
 
     def start(self, former: Engine | None) -> None:
         """Start the callback thread; the shards' follow when something is wanted of them."""
@@ -132,14 +136,10 @@ class Engine:
     def want(self, subscriptions: Subscriptions, cores: Mapping[str, BookCore]) -> None:
         """Subscribe to exactly this; starts a channel's shard when it is first needed."""
         self.subscriptions = subscriptions
-        names = self._callbacks.names() | self.streams.names()
-        custom = self._options.custom_features or bool(names & CUSTOM_FEATURES)
-        if self._credentials is not None:  # first, since many market shards take turns to connect
-            self._want("user", Wanted(subscriptions.markets))
-        parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market)
-        for number, part in enumerate(parts):
-            name = "market" if number == 0 else f"market-{number + 1}"
-            self._want(name, Wanted(part, {a: cores[a] for a in part}, custom), number)
+        for channel in CHANNELS:
+            for number, wanted in enumerate(channel.divide(self, cores)):
+                name = channel.name if number == 0 else f"{channel.name}-{number + 1}"
+                self._want(channel, name, number, wanted)
 
     def is_wanted(self, event: Event) -> bool:
         """Whether an event concerns what is subscribed now, by its class's scope."""
@@ -159,7 +159,7 @@ class Engine:
         with self._failing:
             if self.error is not None or self.stop_requested:
                 return
-            self.error, self.over_since = error, time.monotonic()
+            self.error, self.over_since = error, self._clock.monotonic()
         self._deliver([error])
         self._stop_shards("failed")
         self.dispatcher.end()
@@ -167,17 +167,17 @@ class Engine:
 
     def request_stop(self) -> None:
         """Ask all threads to end. Takes no lock, waits for nothing."""
-        self.over_since = self.over_since or time.monotonic()
+        self.over_since = self.over_since or self._clock.monotonic()
         self.stop_requested = True
         self.dispatcher.abandon()  # first: no callback shall hear of books gone stale by it
         self._stop_shards("stopped")
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads to end; True when they have."""
-        deadline = time.monotonic() + timeout
+        deadline = self._clock.monotonic() + timeout
         done = self.dispatcher.join(timeout)
         for shard in tuple(self._shards.values()):
-            done = shard.join(max(0.0, deadline - time.monotonic())) and done
+            done = shard.join(max(0.0, deadline - self._clock.monotonic())) and done
         return done
 
     @property
@@ -231,7 +231,7 @@ class Engine:
         return next((text for text in told if text), None)
 
     def stats(self) -> Stats:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         shards, queue = tuple(self._shards.values()), self.dispatcher.queue
         connections = tuple(c for shard in shards for c in shard.stats(now))
         tallies = [c.tally for shard in shards for c in shard.failover.connections]
@@ -270,12 +270,12 @@ class Engine:
         shards = tuple(self._shards.items())
         return [shard for channel, shard in shards if self._is_wanted.get(channel)]
 
-    def _want(self, name: str, wanted: Wanted, number: int | None = None) -> None:
+    def _want(self, channel: Channel, name: str, number: int, wanted: Wanted) -> None:
         shard = self._shards.get(name)
         if shard is None:
             if wanted.is_empty or self.is_over or self._closed:
                 return
-            shard = self._make_shard(name, number)
+            shard = self._make_shard(channel, name, number)
             shard.start()  # first, since whoever finds it in the dict may join it
             self._shards[name] = shard
         shard.want(wanted)
@@ -283,30 +283,43 @@ class Engine:
         if self.is_over or self._closed:  # the end came while this shard was being made
             shard.stop("stopped")
 
-    def _make_shard(self, name: str, number: int | None) -> Shard:
+    def _make_shard(self, channel: Channel, name: str, number: int) -> Shard:
+        heartbeat = clob.heartbeat(self._options.heartbeat_interval)
         return Shard(
             f"{self.name}-{name}",
-            *self._make_channel(name),
+            *channel.make(self, heartbeat),
             self._options,
             self._ssl_context,
             self._pacer,
-            deliver=functools.partial(self._deliver, number=number),
+            deliver=functools.partial(
+                self._deliver, number=number if channel.shares_events else None
+            ),
             fail=self.fail,
             hears=self._hears,
             on_end=self._end_streams,
             waiters=self.waiters,
+            clock=self._clock,
         )
 
-    def _make_channel(self, name: str) -> tuple[Dialect, View]:
-        heartbeat = clob.heartbeat(self._options.heartbeat_interval)
-        if name == "user":
-            assert self._credentials is not None
-            dialect = UserDialect(self._options.user_url, heartbeat, self._credentials)
-            return dialect, UserView(account=self.account)
+    def _divide_market(self, cores: Mapping[str, BookCore]) -> list[Wanted]:
+        names = self._callbacks.names() | self.streams.names()
+        custom = self._options.custom_features or bool(names & CUSTOM_FEATURES)
+        parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market)
+        return [Wanted(part, {a: cores[a] for a in part}, custom) for part in parts]
+
+    def _make_market(self, heartbeat: Heartbeat) -> tuple[Dialect, View]:
         books = Books(self._options.verify)
         self._books.append(books)
         view = LeaderView(books, merge=Merge()) if self._is_doubled else MarketView(books)
         return MarketDialect(self._options.market_url, heartbeat), view
+
+    def _divide_user(self, cores: Mapping[str, BookCore]) -> list[Wanted]:
+        return [] if self._credentials is None else [Wanted(self.subscriptions.markets)]
+
+    def _make_user(self, heartbeat: Heartbeat) -> tuple[Dialect, View]:
+        assert self._credentials is not None  # or nothing is wanted of it
+        dialect = UserDialect(self._options.user_url, heartbeat, self._credentials)
+        return dialect, UserView(account=self.account)
 
     @property
     def _is_doubled(self) -> bool:
@@ -361,3 +374,23 @@ class Engine:
         elif self._options.callback_errors == "raise":
             self.fail(failure)
             self.dispatcher.abandon()
+
+
+@frozen
+class Channel:
+    """What a run has to know of a channel; all else is its dialect and its view."""
+
+    name: str
+    divide: Callable[[Engine, Mapping[str, BookCore]], list[Wanted]]
+    """What is wanted of each of its shards, given the books of the subscribed assets."""
+    make: Callable[[Engine, Heartbeat], tuple[Dialect, View]]
+    """A dialect and a view for one more shard."""
+    shares_events: bool
+    """Whether its shards receive each other's events, of which each is delivered once."""
+
+
+# The user channel first, since many market shards take turns to connect.
+CHANNELS = (
+    Channel("user", Engine._divide_user, Engine._make_user, shares_events=False),
+    Channel("market", Engine._divide_market, Engine._make_market, shares_events=True),
+)

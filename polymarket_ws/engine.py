@@ -99,6 +99,8 @@ class Engine:
         self._live_books = books
         self._on_end = on_end
         self._books: list[Books] = []  # of each market shard
+        # Whether a market shard may have two connections at a time.
+        self._is_doubled = options.standby or options.rotate_every is not None
         self._partition = Partition(options.max_assets_per_connection)
         self._pacer = Pacer()
         self._broadcasts = Broadcasts()
@@ -320,11 +322,6 @@ class Engine:
         assert self._credentials is not None  # or nothing is wanted of it
         dialect = UserDialect(self._options.user_url, heartbeat, self._credentials)
         return dialect, UserView(account=self.account)
-
-    @property
-    def _is_doubled(self) -> bool:
-        """Whether a market shard may have two connections at a time."""
-        return self._options.standby or self._options.rotate_every is not None
 
     def _deliver(self, items: Sequence[Item], number: int | None = None) -> None:
         """Queue items; of a market shard, by its number, those that no other shard tells."""

@@ -128,7 +128,7 @@ class Connection:
         if self._attempt is not None:
             return self._attempt.deadline
         if self._open is not None:
-            return self._open.deadline
+            return 0.0 if self._has_gaps_to_end(self._open) else self._open.deadline
         return self._retry_at if self._retry_at is not None else float("inf")
 
     @property
@@ -165,20 +165,23 @@ class Connection:
         if self._open is not None:
             self._open.session.use(view, gaps)
 
-    def read(self, now: float) -> None:
-        """Receive what the socket has, a bounded number of reads at a time."""
+    def read(self, now: float) -> float:
+        """Receive what the socket has, a bounded number of reads at a time; returns `deadline`."""
         opened = self._open
         for _ in range(READS_PER_TURN):
             if opened is None or self._owner.is_stopping:
-                return
+                break
             items = opened.receive(now)
             if items is None:
-                return
+                break
             self._owner.deliver(items)
             self._handed_over = opened.session.messages
+        return self.deadline
 
     def turn(self, now: float) -> None:
         """Do what is due: take a finished attempt, begin one, keep the heartbeat, write."""
+        if self._open is not None and self._open.has_buffered:
+            self.read(now)
         if self._attempt is not None:
             self._turn_connecting(self._attempt, now)
         elif self._retry_at is not None and now >= self._retry_at:
@@ -310,13 +313,17 @@ class Connection:
         session = opened.session
         if session.ended is None:
             self._owner.deliver(session.tick(now))
-        if session.useful and self._view.is_complete_once_open and self._gaps.has_open:
+        if self._has_gaps_to_end(opened):
             self._owner.deliver(self._gaps.end_all(now))
         opened.write(now)
         if session.ended is not None:
             self._lose(opened, session.ended, now)
         elif opened.blocked_since is None:
             self._has_subscribed = True
+
+    def _has_gaps_to_end(self, opened: OpenConnection) -> bool:
+        """Whether the connection has proved to work, and nothing else is waited for."""
+        return self._view.is_complete_once_open and opened.session.useful and self._gaps.has_open
 
     def _lose(
         self, opened: OpenConnection, error: ConnectionLost | ProtocolError, now: float

@@ -45,9 +45,15 @@ class OpenConnection:
         self._selector.register(socket, selectors.EVENT_READ, reader)
 
     @property
+    def has_buffered(self) -> bool:
+        """Whether `receive` has something that no selector would tell of."""
+        return self._socket.has_buffered
+
+    @property
     def deadline(self) -> float:
         """When the owner's turn is due, whatever comes before; 0 for at once."""
-        if self._socket.has_buffered:
+        session = self.session
+        if session.outbox or session.ended is not None or self._socket.has_buffered:
             return 0.0
         if self.blocked_since is not None:
             return min(self.session.deadline, self.blocked_since + self._send_timeout)

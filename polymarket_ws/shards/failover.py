@@ -88,12 +88,6 @@ class Failover:
         if follower is not None and not follower.wanted.is_empty:
             follower.want(wanted, now)
 
-    def read(self, now: float) -> None:
-        """Receive what no selector tells of."""
-        for connection in self.connections:
-            if connection.deadline <= 0.0:
-                connection.read(now)
-
     def turn(self, now: float) -> None:
         """Do what is due on each connection, then see to the follower."""
         led = self.leader

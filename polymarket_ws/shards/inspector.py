@@ -58,11 +58,6 @@ class Inspector:
         silent_at = min(self._silence.deadline, self._unsettled.next_due)
         return self._not_before if any(self._suspicions.values()) else silent_at
 
-    def read(self, now: float) -> None:
-        """Let the probe read."""
-        if self._probe is not None:
-            self._probe.read(now)
-
     def turn(self, now: float) -> None:
         """Do what is due: begin a probe, go on with it, judge its answers."""
         if self._connection is not self._failover.leader:

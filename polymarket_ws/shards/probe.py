@@ -79,24 +79,28 @@ class Probe:
     @property
     def deadline(self) -> float:
         """When `turn` is due, whatever comes before; 0 for at once."""
+        if self.is_done:
+            return 0.0
         step = self._attempt if self._open is None else self._open
         return min(self._deadline, step.deadline)
 
-    def read(self, now: float) -> None:
-        """Take what has come."""
-        if self._open is None:
-            return
+    def read(self, now: float) -> float:
+        """Take what has come; returns `deadline`."""
         was_answered = self.was_answered
-        self._open.receive(now)
+        if self._open is not None:
+            self._open.receive(now)
         if self.was_answered and not was_answered:
             # The snapshots come in one array, or soon after it.
             self._deadline = min(self._deadline, now + ANSWER_SECONDS)
         if self.answers.keys() >= set(self.asset_ids):
             self._end(None)
+        return self.deadline
 
     def turn(self, now: float) -> None:
         """Send the question, or give up when the time is over."""
-        if self._open is None:
+        if self._open is not None and self._open.has_buffered:
+            self.read(now)
+        elif self._open is None and not self.is_done:
             self._turn_connecting(now)
         if self._open is not None:
             self._turn_open(self._open, now)

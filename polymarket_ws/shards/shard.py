@@ -39,14 +39,11 @@ LONGEST_WAIT = 1.0
 
 
 class Duty(Protocol):
-    """What a shard does in each turn. Used by its thread."""
+    """What a shard does when it is due. Used by its thread."""
 
     @property
     def deadline(self) -> float:
         """When `turn` is due, whatever comes before; 0 for at once."""
-
-    def read(self, now: float) -> None:
-        """Receive what no selector tells of."""
 
     def turn(self, now: float) -> None:
         """Do what is due."""
@@ -109,6 +106,7 @@ class Shard:
         if view.inspectable is not None:
             self._inspectors = (Inspector(self._failover, view.inspectable, self._connector),)
         self._duties: tuple[Duty, ...] = (self._failover, *self._inspectors)
+        self._due_at = 0.0  # when a duty is due
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
         self._thread = threading.Thread(
@@ -181,7 +179,7 @@ class Shard:
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:
-            if any(type(item) in CONTINUITY for item in items):
+            if not CONTINUITY.isdisjoint(map(type, items)):
                 items = [self._stamped(item) for item in items]
             self._deliver(items)
 
@@ -205,28 +203,33 @@ class Shard:
         self._close()
 
     def _turn(self) -> None:
-        """One wait, and all that is due after it."""
+        """One wait, and all that is due after it: mostly a read, and no duty."""
         ready = self._selector.select(self._wait())
         now = self._clock.monotonic()
+        due_at = self._due_at if ready else 0.0
         for key, events in ready:
             if key.data is None:
                 self._drain_wakes()
             elif events & selectors.EVENT_READ:
-                key.data.read(now)
-        for duty in self._duties:
-            duty.read(now)
+                due_at = min(due_at, key.data.read(now))
+            if key.data is None or events & selectors.EVENT_WRITE:
+                due_at = 0.0
+        if due_at <= now or self._inbox:
+            self._do_duties(now)
+            due_at = min([duty.deadline for duty in self._duties])
+        self._due_at = due_at
+        self._waiters.notify()
+
+    def _do_duties(self, now: float) -> None:
         while self._inbox:
             self._failover.want(self._inbox[0], now)
             self._inbox.popleft()  # not before it is known there: is_subscribed looks at both
         for duty in self._duties:
             duty.turn(now)
-        self._waiters.notify()
 
     def _wait(self) -> float:
-        if self._inbox:
-            return 0.0
-        due_at = min([duty.deadline for duty in self._duties])
-        return min(max(due_at - self._clock.monotonic(), 0.0), LONGEST_WAIT)
+        """Seconds until a duty is due. What a read changed since then, `read` has returned."""
+        return min(max(self._due_at - self._clock.monotonic(), 0.0), LONGEST_WAIT)
 
     def _drain_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):

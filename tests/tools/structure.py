@@ -53,21 +53,34 @@ def _name(path: Path) -> str:
 
 
 class Trace:
-    """Counts the calls of the market shard's thread in the package's files while it is on."""
+    """Counts the calls of the market shard's thread in the package's files, for one turn."""
 
     def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
+        self.before: Counter[str] = Counter()
+        """Until the event was put into the queue."""
+        self.turn: Counter[str] = Counter()
+        """Until the thread waits again, all that is before it included."""
         self.is_on = False
+        self._is_queued = False
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
-        if self.is_on and event == "call" and "-market" in threading.current_thread().name:
-            path = Path(frame.f_code.co_filename)
-            if PACKAGE in path.parents:
-                self.calls[_name(path)] += 1
+        if not self.is_on or event != "call" or "-market" not in threading.current_thread().name:
+            return
+        path = Path(frame.f_code.co_filename)
+        if PACKAGE not in path.parents:
+            return
+        name = f"{_name(path)}:{frame.f_code.co_name}"
+        if name == "shards/shard.py:_turn":
+            self.is_on = not self._is_queued
+            return
+        self.turn[_name(path)] += 1
+        if not self._is_queued:
+            self.before[_name(path)] += 1
+            self._is_queued = name == "delivery/event_queue.py:put"
 
 
-def way_of_a_price_change() -> Counter[str]:
-    """The package's files that one price_change crosses from the socket to the queue."""
+def way_of_a_price_change() -> Trace:
+    """The package's files that one price_change crosses on the thread that receives it."""
     from polymarket_ws import Subscriber
     from polymarket_ws.testing import FakeServer, SimulatedExchange
 
@@ -83,11 +96,11 @@ def way_of_a_price_change() -> Counter[str]:
             server.settle(sub)
             trace.is_on = True
             best = exchange.book(asset_ids[0]).bids[-1].price
-            server.play(lambda exchange: exchange.place(asset_ids[0], "BUY", best, 50))
-            server.settle(sub)
-            trace.is_on = False
+            for _ in range(2):  # the second ends the first one's turn
+                server.play(lambda exchange: exchange.place(asset_ids[0], "BUY", best, 50))
+                server.settle(sub)
     threading.setprofile(None)
-    return trace.calls
+    return trace
 
 
 def _has_steps() -> bool:
@@ -103,8 +116,9 @@ def main() -> None:
     way = way_of_a_price_change()
     print(f"files {len(sizes)}, lines {sum(sizes.values())}, layers {layers()}")
     print(f"rooms {len(rooms)}: {', '.join(rooms)}")
-    print(f"a price_change: {len(way)} files, {sum(way.values())} calls before the queue")
-    print("   " + ", ".join(f"{name} {count}" for name, count in way.most_common()))
+    for calls, until in ((way.before, "before the queue"), (way.turn, "until the next wait")):
+        print(f"a price_change: {len(calls)} files, {sum(calls.values())} calls {until}")
+        print("   " + ", ".join(f"{name} {count}" for name, count in calls.most_common()))
     print("largest classes: " + ", ".join(f"{name} {count}" for count, name in classes()[:5]))
     long = sorted((count, name) for name, count in sizes.items() if count > LONG_FILE)
     print(f"files past {LONG_FILE} lines: {len(long)}")

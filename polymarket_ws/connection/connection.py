@@ -1,18 +1,14 @@
 """One connection, made again for as long as something is wanted of it.
 
-A connection is in one of four states: idle, connecting, open, or waiting for its next attempt. A
-server may refuse, hang, close or fall silent in any of them, and a user may change his mind; what
-follows has to be the same however it came about. So each state is one attribute, of which at most
-one is set, and there is one way out of each: an attempt ends in `_start_session` or
-`_fail_attempt`, an open socket in `_lose` or `_retire`. Whether to try again, and when, is the
-backoff's decision.
+A connection is idle, connecting, open, or waiting for its next attempt. A server may refuse, hang,
+close or fall silent at any time, and users change what they want; what follows has to be the same
+however it came about. So each state is one attribute, of which at most one is set, and each has one
+way out: an attempt ends in `_start_session` or `_fail_attempt`, an open socket in `_lose` or
+`_retire`. The backoff decides whether to try again, and when. The wanted set, the open gaps, the
+tally and the view outlive a socket; a session is thrown away with it.
 
-What a name stands for outlives its sockets: the wanted set, the open gaps, the tally and the view.
-A session and its socket are of one generation, and are thrown away together.
-
-The danger is in the order of what is told. When a socket is lost, the view says what is stale, or
-another connection goes on with it, before the Disconnected is told, and the Gap comes after it.
-Who that other one is the owner decides; here nothing is known of other connections.
+The danger is in the order of what is told. When a socket is lost, the stale books come first, then
+the Disconnected, then the Gap, or what another connection goes on with.
 """
 
 from __future__ import annotations
@@ -42,10 +38,10 @@ from .backoff import Backoff, Ending, Retry
 from .connector import Connector
 from .gaps import Gaps
 from .open_connection import OpenConnection
-from .session import Session, Tally
+from .session import Session
+from .tally import Tally
 
 logger = logging.getLogger(__name__)
-
 
 READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
 # The resolver cannot be interrupted: a hung one must not cost a thread each attempt.
@@ -89,8 +85,8 @@ class Owner(Protocol):
 class Connection:
     """A named connection. Made by a shard, for as long as that lives.
 
-    Owned by its shard's thread, which calls `read` when the socket is readable, `turn` after each
-    wait, and waits no longer than `deadline`. Only `stats` and the attributes are for others.
+    Owned by its shard's thread, which calls `read` when the socket is readable, and `turn` at
+    `deadline` or before. Any thread may call `stats` and read the attributes and properties.
     """
 
     def __init__(
@@ -215,11 +211,6 @@ class Connection:
         if self._open is not None:
             silent = ConnectionLost("silent", "PING is answered, but data has stopped coming")
             self._lose(self._open, silent, now)
-
-    def data_age(self, now: float) -> float:
-        """Seconds since the last data message of any generation; inf before the first."""
-        last = self.tally.last_data_at
-        return float("inf") if last is None else now - last
 
     def stats(self, now: float) -> ConnectionStats:
         """What it counted. Any thread: each figure is read once."""

@@ -1,9 +1,21 @@
-"""One connection's conversation, sans-I/O: bytes and time in; events, frames and a deadline out."""
+"""One connection's conversation, sans-I/O: bytes and time in; events, texts and a deadline out.
+
+All that depends on what a server says, and when, is decided here without a socket. So a test can
+play any server, and a live connection, a follower, a probe and a recording share the same code.
+`receive` takes bytes as they came, `tick` the time. Both return the items to deliver, and leave in
+`outbox` what is to be sent, and in `ended` why to close. How the server speaks is told by the
+dialect; what its events change, by the view. A session adds what no single message shows: an
+unanswered PING, a subscription that brought no snapshot, the gap that a malformed message leaves.
+
+The order of the items matters: changed books come before the events of the same read, and a Gap
+before the snapshot that ends it. The danger is to ask for too much: a storm of malformed messages
+must not become one of subscriptions. So each asset is asked for again every ten seconds at most,
+and a book that never comes only three times; then it is a Gap("no_data"), told once.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable
 
 from attrs import define, field
@@ -24,6 +36,7 @@ from polymarket_ws.wire.updates import Decoded, Snapshot
 
 from .backoff import Ending
 from .gaps import Gaps
+from .tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -38,19 +51,6 @@ _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try agai
 _REASON_CHARS = 100
 
 Outgoing = str | Pong | Close
-
-
-@define(eq=False)
-class Tally:
-    """What one named connection received, over all its sessions. Written by its shard's thread."""
-
-    messages: int = 0
-    received_bytes: int = 0
-    decode_errors: int = 0
-    notices: int = 0
-    events: Counter[str] = field(factory=Counter)
-    last_data_at: float | None = None
-    last_round_trip: float | None = None
 
 
 @define(eq=False)

@@ -17,7 +17,7 @@ _Told = (Connected, Disconnected, Gap, Resync)
 Item = Event | BookCore | PolymarketWsError
 """An event, a book that changed, or an error to tell."""
 
-LIFECYCLE_LIMIT = 128  # connects, disconnects, gaps and resyncs kept for each connection
+PER_CONNECTION_LIMIT = 128  # connects, disconnects, gaps and resyncs kept for each connection
 
 
 @define
@@ -65,8 +65,8 @@ class EventQueue:
     Beyond `limit` the oldest market data goes; in its place stand a Gap("overflow") that names its
     assets, and at once its Resync. One's own orders and trades are never dropped: they have a limit
     of their own, beyond which `put` raises. A book that changed waits once, however often it
-    changes. Of what is told of one connection's life the newest LIFECYCLE_LIMIT wait; a Gap is not
-    dropped without its Resync.
+    changes. Of what is told of one connection's life the newest PER_CONNECTION_LIMIT wait; a Gap is
+    not dropped without its Resync.
 
     Any thread may call any member.
     """
@@ -83,7 +83,7 @@ class EventQueue:
     _kept: deque[tuple[int, Item]] = field(factory=deque)
     _marked: set[BookCore] = field(factory=set)
     _own: int = 0
-    _lifecycle: Counter[str] = field(factory=Counter)
+    _of_connection: Counter[str] = field(factory=Counter)
     _overflow: _Overflow | None = None
     _resync: Resync | None = None
     _lock: threading.Lock = field(factory=threading.Lock)
@@ -167,7 +167,7 @@ class EventQueue:
             self._market_data.clear()
             self._kept.clear()
             self._marked.clear()
-            self._lifecycle.clear()
+            self._of_connection.clear()
             self._overflow = self._resync = None
             self._own = 0
 
@@ -184,9 +184,9 @@ class EventQueue:
         elif type(item) in OWN:
             self._own += 1
         elif isinstance(item, _Told):
-            self._lifecycle[item.connection] += 1
-            if self._lifecycle[item.connection] > LIFECYCLE_LIMIT:
-                self._drop_lifecycle(item.connection)
+            self._of_connection[item.connection] += 1
+            if self._of_connection[item.connection] > PER_CONNECTION_LIMIT:
+                self._drop_of_connection(item.connection)
         else:
             self._market_data.append((self._numbered, item))
             return
@@ -197,7 +197,7 @@ class EventQueue:
             self._overflow = _Overflow(number)
         self._overflow.add(item)
 
-    def _drop_lifecycle(self, connection: str) -> None:
+    def _drop_of_connection(self, connection: str) -> None:
         """Drop the oldest that can go: a Gap goes with its Resync alone, and never one of them."""
         told = [
             (index, item)
@@ -216,7 +216,7 @@ class EventQueue:
             for i in gone:
                 del self._kept[i]
             if gone:
-                self._lifecycle[connection] -= len(gone)
+                self._of_connection[connection] -= len(gone)
                 self.coalesced += len(gone)
                 return
 
@@ -228,7 +228,7 @@ class EventQueue:
             self._own -= 1
         else:
             assert isinstance(item, _Told)
-            self._lifecycle[item.connection] -= 1
+            self._of_connection[item.connection] -= 1
 
 
 def _ends(item: Item, gap: Gap) -> bool:

@@ -1,5 +1,20 @@
 """How one record of a lane lies on another: what was delivered, and what a follower received.
 
+Both are lists of the same stream of messages, each a part of it, and the follower's part (the
+window) begins somewhere within the delivered one. The question is where. An offset fits when all
+entries that both lists then have in common are equal. Of several that fit, the likeliest is the one
+at which both connections received the common entries at nearly the same times (`_skew`).
+
+A price_change carries a hash of the book and a print its transaction, so an equal one is the same
+one (`_is_identified`). Others, such as a best_bid_ask, may be equal by chance. So a fit counts only
+if it is near in time or has an identified event, and two lists that share an identified event but
+fit nowhere contradict each other: the result has no offset, and the caller has to assume a loss.
+
+The danger is at the edges of the window. The leader may have subscribed anew: its snapshot then
+contains some of the window's messages already, and those with the snapshot's own timestamp may be
+in it or not (`since_state`: unsure). `lay` tries these readings one after the other: nothing was
+missed before the snapshot; the window begins in the unsure part; it begins after its last change.
+
 Pure functions over lists of entries; who keeps these, and why, is told in merge.py.
 """
 
@@ -193,7 +208,7 @@ def since_state(window: list[Entry], asset_id: str, mark: Mark) -> tuple[list[En
 
 
 def _repeats(entry: Entry, mark: Mark) -> bool:
-    """Whether it shows a book at the time of a state, such as the twin's."""
+    """Whether it shows a book at the time of a state, such as the complement's."""
     return refreshed(entry) is not None and _timestamp_ms(entry) == mark[0]
 
 

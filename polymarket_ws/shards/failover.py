@@ -1,4 +1,20 @@
-"""Who leads: the connections of one shard, of which one is delivered and one may stand by."""
+"""Who leads: the connections of one shard, of which one is delivered and one may stand by.
+
+A lost connection costs seconds: backoff, handshake, snapshots, and a Gap for every book. With a
+second connection that has the same subscription already, it costs nothing, provided that each
+message is delivered once and none is missed. The view of the shard, with its books and gaps,
+belongs to neither connection. The leader's session feeds it; the follower's session feeds a view
+that only keeps messages. A failover is a change of places: each session is given the other view,
+and the new leader first replays what the former one did not deliver (merge.py).
+
+The follower takes over when the leader is lost, when it has frozen (the follower receives what it
+does not), when a probe proved one of its books wrong, or at a planned time, before the server ends
+an old connection by itself (`rotate_every`). Only a rotation can wait, until the two are aligned.
+
+The danger is a failover at a bad moment: the follower may have joined too late to know what the
+leader delivered last, or have a book that is still to be answered. Then the affected assets get a
+Gap and a new snapshot, and the others go on. When both are lost, the first to return leads.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +39,10 @@ from .standby import FollowerView, LeaderView
 
 logger = logging.getLogger(__name__)
 
-CALL_AHEAD = 1.0  # seconds before its turn that a successor is connected, at most half of the turn
+CONNECT_AHEAD = 1.0  # seconds before a rotation that a successor is connected, at most half of it
 OVERDUE_SECONDS = 60.0  # that a rotation waits for books which its successor does not get
 _TRY_AGAIN_LATER = 1013  # Polymarket's code for a slow reader: "slow consumer: send buffer full"
-LOOK_SECONDS = 0.25  # between two looks at whether the leader has frozen, or may be rotated out
+CHECK_SECONDS = 0.25  # between two checks whether the leader has frozen, or may be rotated out
 
 
 class Failover:
@@ -58,8 +74,8 @@ class Failover:
         self._options = options
         self._deliver = deliver
         self._wanted = Wanted()
-        self._call_ahead = min(CALL_AHEAD, (options.rotate_every or 0.0) / 2)
-        self._looked_at = 0.0
+        self._connect_ahead = min(CONNECT_AHEAD, (options.rotate_every or 0.0) / 2)
+        self._checked_at = 0.0
         self._has_frozen = False
         self._leads_since: float | None = None  # while the leader is open
         self._follower: Connection | None = None
@@ -77,7 +93,7 @@ class Failover:
         """When `turn` is due, whatever comes before; 0 for at once."""
         due_at = min(connection.deadline for connection in self.connections)
         if self._follower is not None and self.leader.is_open:
-            due_at = min(due_at, self._looked_at + LOOK_SECONDS)
+            due_at = min(due_at, self._checked_at + CHECK_SECONDS)
         return due_at
 
     def want(self, wanted: Wanted, now: float) -> None:
@@ -89,12 +105,12 @@ class Failover:
             follower.want(wanted, now)
 
     def turn(self, now: float) -> None:
-        """Do what is due on each connection, then see to the follower."""
+        """Do what is due on each connection, then check the follower."""
         led = self.leader
         for connection in self.connections:
             connection.turn(now)
         if self._follower is not None:
-            self._look_after(self._follower, now)
+            self._check_follower(self._follower, now)
         if self.leader is not led:
             self.leader.turn(now)
 
@@ -172,17 +188,17 @@ class Failover:
         What this connection will answer anyway is not asked for again.
         """
         cores = self._wanted.cores
-        dark = {asset_id for asset_id, core in cores.items() if not core.valid}
-        coming = dark.intersection(session.unanswered)
-        self._view.await_answers(coming)
-        items = session.replay(handover.missed, handover.doubtful, now)
-        dark.update(handover.doubtful)
-        again = sorted(a for a in dark - coming if a in cores and not cores[a].valid)
+        stale = {asset_id for asset_id, core in cores.items() if not core.valid}
+        awaited = stale.intersection(session.unanswered)
+        self._view.await_answers(awaited)
+        items = session.replay(handover.missed, handover.incomplete, now)
+        stale.update(handover.incomplete)
+        again = sorted(a for a in stale - awaited if a in cores and not cores[a].valid)
         if again:
             session.ask_again(again, now)
         return items
 
-    def _look_after(self, follower: Connection, now: float) -> None:
+    def _check_follower(self, follower: Connection, now: float) -> None:
         if not self.leader.is_open:
             self._leads_since = None
             if follower.is_open:  # both were lost, and this one is back first
@@ -190,20 +206,20 @@ class Failover:
             return
         if self._leads_since is None:
             self._leads_since = now
-        if now < self._looked_at + LOOK_SECONDS:
+        if now < self._checked_at + CHECK_SECONDS:
             return
-        self._looked_at = now
+        self._checked_at = now
         self._merge.prune(now)
-        is_called = self._options.standby or self._is_rotation_due(now, self._call_ahead)
-        if follower.wanted.is_empty == is_called:
-            self._call_or_dismiss(follower, now)
+        is_needed = self._options.standby or self._is_rotation_due(now, self._connect_ahead)
+        if follower.wanted.is_empty == is_needed:
+            self._connect_or_disconnect(follower, now)
         elif follower.is_open and self._merge.is_frozen(now):
             self._has_frozen = True
             self.leader.reconnect_silent(now)
         elif follower.is_open and self._is_rotation_due(now):
             self._rotate_if_aligned(follower, now)
 
-    def _call_or_dismiss(self, follower: Connection, now: float) -> None:
+    def _connect_or_disconnect(self, follower: Connection, now: float) -> None:
         if not follower.wanted.is_empty:
             follower.disconnect("unwanted", now)
         elif not self._wanted.is_empty:

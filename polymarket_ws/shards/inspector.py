@@ -1,4 +1,22 @@
-"""Keeps watch over one connection's books: suspects, asks by a probe, judges, heals."""
+"""Compares the books of the leading connection with fresh snapshots when they are suspect.
+
+A feed can be wrong without saying so. The server may stop sending one asset's changes on an open
+connection that still answers PING, or a change may be lost, after which the book is wrong until
+the next snapshot. From the outside both look like a quiet market or like a hash recipe that does
+not fit. To reconnect on suspicion would tear down a good connection again and again, so the
+suspicion is looked into first.
+
+A book becomes suspect by silence (silence.py) or by a mismatch that lasts (Books). A probe, a
+second short connection, fetches fresh snapshots of the suspects. From the moment that it asks, the
+live connection's changes are also held, so that they can be put on top of the probe's answer.
+If the result is our book, it was right: a quiet book is given more time, and a mismatch is
+pardoned. If it differs, the book is replaced, resubscribed, or the connection is made anew.
+
+The danger is the race between the two connections. What the probe shows may still be on its way
+over the live one, so a silent book is judged two seconds after the answer, and only if it has
+received nothing since the question. A probe without an answer proves nothing. Probes are limited:
+one at a time, after all lost connections, and of 200 assets at most.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +60,7 @@ class Inspector:
         self._probe: Probe | None = None
         self._asked_at = 0.0
         self._judged_at = float("inf")
-        self._renewed: set[str] = set()  # of this connection's books that had frozen
+        self._resubscribed: set[str] = set()  # of this connection's books, since they had frozen
         # What to ask for; a mismatch is served wrong meanwhile, so it goes first.
         self._suspicions: dict[str, dict[str, None]] = {"mismatch": {}, "silent": {}}
         self._unsettled: Schedule[str] = Schedule()  # books in a mismatch that got no evidence
@@ -93,14 +111,14 @@ class Inspector:
         anew = self._watched[:1] != (origin,)
         self._watched = (origin, wanted)
         if anew:
-            self._renewed.clear()
+            self._resubscribed.clear()
         self._silence.begin(wanted.cores, now, anew=anew)
 
     def _suspect(self, now: float) -> None:
-        doubted = [core.asset_id for core in self._view.books.suspects(now)]
-        doubted += self._mismatched_still(now)
+        mismatched = [core.asset_id for core in self._view.books.suspects(now)]
+        mismatched += self._mismatched_still(now)
         silent = self._silence.suspects(self._connection.wanted.cores, now)
-        self._suspicions["mismatch"].update(dict.fromkeys(doubted))
+        self._suspicions["mismatch"].update(dict.fromkeys(mismatched))
         self._suspicions["silent"].update(dict.fromkeys(silent))
         why = next((why for why, asset_ids in self._suspicions.items() if asset_ids), None)
         if why is None or now < self._not_before:
@@ -198,12 +216,12 @@ class Inspector:
         was asked for again already, is made anew. A standby would go on with what is wrong, since
         it has not noticed: so the books are put right first.
         """
-        silent_for = self._connection.data_age(now) - (now - self._asked_at)
-        is_silent = silent_for >= (self._options.data_timeout or 0.0)
-        if is_silent or not self._renewed.isdisjoint(asset_ids):
+        last_data_at = self._connection.tally.last_data_at or float("-inf")
+        is_silent = self._asked_at - last_data_at >= (self._options.data_timeout or 0.0)
+        if is_silent or not self._resubscribed.isdisjoint(asset_ids):
             if self._failover.has_standby:
                 self._connection.replace_wrong(fresh, "silent", now)
             self._connection.reconnect_silent(now)
             return
-        self._renewed.update(asset_ids)
+        self._resubscribed.update(asset_ids)
         self._connection.resubscribe(asset_ids, "silent", now)

@@ -1,25 +1,33 @@
 """Two connections with one subscription: what is delivered of them, each message once, in order.
 
-The leader's are delivered as they come. The follower's are kept for a while. Only when the leader
-is given up are the two laid side by side, and what reaches beyond what was delivered is delivered
-from the follower. Deduplicating by a set would be wrong, since equal events really happen twice;
-by counts, too, since that breaks the order.
+Polymarket's messages have no sequence numbers, and both connections bring every message, one of
+them up to a second later. When the leader is lost, the follower has received some of what was
+delivered, and perhaps more. What it has beyond that is to be delivered, and nothing twice.
 
-Order is equal over connections within a lane only: the changes and refreshes of one market, the
-prints of one asset, and so on. Of two equal events in a row that straddle the follower's join,
-while the leader dies within the lag, nobody can say which is which.
+The leader's messages are delivered as they come, and remembered for some seconds (`deliver`). The
+follower's are only kept (`keep`). When the leader is given up, `promote` lays the two records side
+by side (alignment.py). What reaches beyond what was delivered is missed, and is delivered from the
+follower. What was delivered and is still to come over the follower is left out when it comes.
+
+The order is equal over both connections within a lane only (lanes.py), so each lane is aligned by
+itself. Refreshes of an asset that was subscribed later than its complement are compared one by one,
+since each connection began to receive them at a moment of its own.
+
+Deduplicating by a set would be wrong, since equal events really happen twice; by counts, too, since
+that breaks the order. Where two places fit, or none, something may have been missed: the assets are
+`incomplete`, and become a Gap. One case cannot be decided: of two equal events in a row, when the
+follower joined between them and the leader died within the lag, nobody can say which is which.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from attrs import define, field
 
 from polymarket_ws.errors import DecodeError
-from polymarket_ws.events import BROADCASTS, BestBidAsk, Book, PriceChange, Unknown
 from polymarket_ws.wire.updates import Changes, Decoded, Snapshot
 
 from .alignment import (
@@ -37,13 +45,21 @@ from .alignment import (
     split,
     without,
 )
+from .lanes import (
+    BOOKS,
+    DELIVERED_SECONDS,
+    UNSURE,
+    WINDOW_SECONDS,
+    Lane,
+    LaneId,
+    drop_older,
+    is_answer,
+    is_broadcast,
+    key_of,
+    lane_of,
+)
 
-FROZEN_SECONDS = 1.5  # after which what only the follower received has frozen on the leader
-WINDOW_SECONDS = 3.0  # of the follower: what came while the leader's freeze was not noticed yet
-DELIVERED_SECONDS = WINDOW_SECONDS + 2 * MOST_LAG  # so that the counterpart of each is known
-TWIN_SECONDS = 0.1  # by which the answers for two assets of one subscription may differ
-
-LaneId = tuple[str, str]
+COMPLEMENT_SECONDS = 0.1  # by which the answers for two assets of one subscription may differ
 
 
 class Beginning(NamedTuple):
@@ -56,48 +72,14 @@ class Beginning(NamedTuple):
 
 _ALWAYS = Beginning(float("-inf"), 0)
 
-_BOOKS = "books"
-"""The lane kind of changes and refreshes, one for each market; the others are of one asset."""
-_UNSURE = frozenset({"unknown", "flaw", BestBidAsk.event_type})
-"""Kinds that may come over one connection alone: where they differ, nothing was missed for sure."""
-
 
 class Handover(NamedTuple):
     """What a follower that leads from now on has to do first."""
 
     missed: list[Message]
     """What the former leader did not deliver, in the follower's order."""
-    doubtful: list[str]
+    incomplete: list[str]
     """Assets of which something may have been missed for good."""
-
-
-@define(eq=False)
-class _Lane:
-    """One order of events, as it was delivered and as the follower received it."""
-
-    delivered: deque[Entry] = field(factory=deque)
-    window: deque[Entry] = field(factory=deque)
-    swallow: deque[object] = field(factory=deque)
-    """Keys that a new leader will bring, and that were delivered already."""
-    swallow_until: float = 0.0
-    heard_at: float = float("-inf")
-    """When the leader last brought something for it."""
-    starts_at: float = float("-inf")
-    """When the leader's newest subscription was answered: what came before is not missing."""
-    base: tuple[str, Mark] | None = None
-    """Of books: the asset and the state of its book then."""
-
-    def is_delivered(self, key: object, now: float) -> bool:
-        """Whether it was delivered by the former leader; what comes out of turn ends this."""
-        swallow = self.swallow
-        if not swallow:
-            return False
-        if now <= self.swallow_until and key in swallow:
-            while swallow.popleft() != key:
-                pass
-            return True
-        swallow.clear()
-        return False
 
 
 @define(eq=False)
@@ -107,7 +89,7 @@ class Merge:
     Sans-I/O: `now` is monotonic seconds. A message that `deliver` refuses was delivered before.
     """
 
-    _lanes: dict[LaneId, _Lane] = field(factory=dict)
+    _lanes: dict[LaneId, Lane] = field(factory=dict)
     _answers: dict[str, Answer] = field(factory=dict)
     """The follower's, by asset, on its present connection."""
     _marks: dict[str, Mark] = field(factory=dict)
@@ -133,27 +115,27 @@ class Merge:
         self._lanes = {
             (kind, id_): lane
             for (kind, id_), lane in self._lanes.items()
-            if kind in _UNSURE or id_ in kept
+            if kind in UNSURE or id_ in kept
         }
-        for lane in self._lanes.values() if gone else ():  # a twin's stays
+        for lane in self._lanes.values() if gone else ():  # the complement's stays
             lane.delivered = deque(e for e in lane.delivered if refreshed(e) not in gone)
             lane.window = deque(e for e in lane.window if refreshed(e) not in gone)
 
     def deliver(self, message: Message, now: float) -> bool:
         """Take a message of the leader; False when its like was delivered before a failover."""
         self._heard_at = now
-        if _is_answer(message) or _is_broadcast(message) or not self._concerns_us(message):
+        if is_answer(message) or is_broadcast(message) or not self._concerns_us(message):
             return True
         lane = self._lane(message)
         lane.heard_at = now
-        key = _key(message)
+        key = key_of(message)
         if self._replayed and message is self._replayed[0]:
             self._replayed.popleft()
         elif lane.is_delivered(key, now):
             return False
         self._received += 1
         entry = Entry(key, message, now, self._received)
-        _append(lane.delivered, entry, now - DELIVERED_SECONDS)
+        lane.deliver(entry)
         if isinstance(message, Decoded):
             self._marks.update((a, mark) for a, mark in marks(message) if a in self._wanted)
         return True
@@ -172,27 +154,27 @@ class Merge:
         self._markets[asset_id] = market
         self._marks[asset_id] = mark
         self._begun[asset_id] = Beginning(now, self._received)
-        books = self._lane_of(_BOOKS, market)
+        books = self._find_lane(BOOKS, market)
         books.base = asset_id, mark
         for (kind, id_), lane in self._lanes.items():
-            if id_ == (market if kind == _BOOKS else asset_id):
+            if id_ == (market if kind == BOOKS else asset_id):
                 lane.starts_at = lane.heard_at = now
 
     def keep(self, message: Message, now: float) -> None:
         """Take a message of the follower."""
         self._received += 1
-        entry = Entry(_key(message), message, now, self._received)
-        oldest = now - WINDOW_SECONDS
-        if _is_broadcast(message):
-            _append(self._broadcasts, entry, oldest)
+        entry = Entry(key_of(message), message, now, self._received)
+        if is_broadcast(message):
+            self._broadcasts.append(entry)
+            drop_older(self._broadcasts, now - WINDOW_SECONDS)
         elif not self._concerns_us(message):
             return
-        elif _is_answer(message):
+        elif is_answer(message):
             self._take_answer(message, now)
         else:
-            _append(self._lane(message).window, entry, oldest)
+            self._lane(message).keep(entry)
 
-    def part(self) -> None:
+    def follower_lost(self) -> None:
         """The follower's connection ended: what it received is worth nothing now."""
         self._answers.clear()
         self._broadcasts.clear()
@@ -200,11 +182,10 @@ class Merge:
             lane.window.clear()
 
     def prune(self, now: float) -> None:
-        """Let go of what is too old to matter; quiet lanes would keep it."""
+        """Let go of what is too old to matter."""
         for lane in self._lanes.values():
-            _drop_older(lane.delivered, now - DELIVERED_SECONDS)
-            _drop_older(lane.window, now - WINDOW_SECONDS)
-        _drop_older(self._broadcasts, now - WINDOW_SECONDS)
+            lane.prune(now)
+        drop_older(self._broadcasts, now - WINDOW_SECONDS)
 
     def has_answered(self, asset_id: str) -> bool:
         """Whether the follower's subscription of an asset was answered."""
@@ -214,9 +195,9 @@ class Merge:
         """Whether the follower has had something for a while that the leader should have, too."""
         awaited = self._wanted - self._begun.keys()
         return any(
-            _is_frozen(lane, awaited, now)
+            lane.is_frozen(awaited, now)
             for (kind, id_), lane in self._lanes.items()
-            if lane.window and kind not in _UNSURE and id_ not in awaited
+            if lane.window and kind not in UNSURE and id_ not in awaited
         )
 
     def is_aligned(self, asset_ids: Iterable[str], now: float) -> bool:
@@ -226,7 +207,7 @@ class Merge:
         return all(a in known and not self._is_unproved(a, alive_at) for a in asset_ids) and all(
             self._align(id_, lane, now).is_certain
             for id_, lane in self._lanes.items()
-            if id_[0] not in _UNSURE
+            if id_[0] not in UNSURE
         )
 
     def promote(
@@ -241,21 +222,21 @@ class Merge:
         """
         missed: list[Entry] = list(self._broadcasts)
         alive_at = self._heard_at if was_frozen else now - MOST_LAG
-        doubtful = {
+        incomplete = {
             a for a in asset_ids if a not in self._answers or self._is_unproved(a, alive_at)
         }
         for id_, lane in self._lanes.items():
             place = self._align(id_, lane, now)
-            if not place.offsets and id_[0] not in _UNSURE:
-                doubtful.update(self._assets_of(id_))
+            if not place.offsets and id_[0] not in UNSURE:
+                incomplete.update(self._assets_of(id_))
             missed += place.missed()
-            lane.swallow = deque(entry.key for entry in place.pending())
-            lane.swallow_until, lane.heard_at = now + WINDOW_SECONDS, now
-        self.part()
+            lane.duplicates = deque(entry.key for entry in place.pending())
+            lane.duplicates_until, lane.heard_at = now + WINDOW_SECONDS, now
+        self.follower_lost()
         missed.sort(key=lambda entry: entry.number)
         messages = [entry.message for entry in missed]
-        self._replayed = deque(m for m in messages if not _is_broadcast(m))
-        return Handover(messages, sorted(doubtful))
+        self._replayed = deque(m for m in messages if not is_broadcast(m))
+        return Handover(messages, sorted(incomplete))
 
     def _take_answer(self, message: Message, now: float) -> None:
         assert isinstance(message, Decoded)
@@ -280,17 +261,17 @@ class Merge:
             return True
         if max(self._heard_at, alive_at) > answer.at:
             return False
-        lane = self._lanes.get((_BOOKS, answer.market), _Lane())
+        lane = self._lanes.get((BOOKS, answer.market), Lane())
         return bool(lane.delivered) and lane.delivered[-1].at > answer.at - MOST_LAG
 
     def _assets_of(self, id_: LaneId) -> list[str]:
         """The subscribed assets that a lane is about."""
         kind, name = id_
-        if kind != _BOOKS:
+        if kind != BOOKS:
             return [name] if name in self._markets else []
         return [asset_id for asset_id, market in self._markets.items() if market == name]
 
-    def _align(self, id_: LaneId, lane: _Lane, now: float) -> Place:
+    def _align(self, id_: LaneId, lane: Lane, now: float) -> Place:
         """Lay what the follower received of a lane beside what was delivered of it."""
         oldest = now - WINDOW_SECONDS
         if lane.base is None:
@@ -311,7 +292,7 @@ class Merge:
         return Place(delivered, window, without(late, alone), early, offsets)
 
     def _since_base(
-        self, lane: _Lane, window: list[Entry], now: float
+        self, lane: Lane, window: list[Entry], now: float
     ) -> tuple[list[Entry], list[Entry]]:
         """What may be older than the leader's newest answer, and what is not."""
         if lane.base is None:
@@ -321,13 +302,14 @@ class Merge:
             return [], window
         return since_state(window, *lane.base)
 
-    def _odd_assets(self, id_: LaneId, lane: _Lane, now: float) -> set[str]:
-        """The assets of a market whose subscription was answered of late, later than their twin's.
+    def _odd_assets(self, id_: LaneId, lane: Lane, now: float) -> set[str]:
+        """The assets of a market whose subscription was answered of late, later than their
+        complement's.
 
         Their refreshes began on each connection at a moment of its own, so they are compared one
         by one: each has its hash.
         """
-        if id_[0] != _BOOKS:
+        if id_[0] != BOOKS:
             return set()
         assets, oldest = self._assets_of(id_), now - DELIVERED_SECONDS
         answers = ((a, self._answers[a]) for a in assets if a in self._answers)
@@ -341,7 +323,10 @@ class Merge:
                 asset_id
                 for asset_id, (at, number) in begun.items()
                 if at > oldest
-                and (at > max(first.at, oldest) + TWIN_SECONDS or any(n <= number for n in between))
+                and (
+                    at > max(first.at, oldest) + COMPLEMENT_SECONDS
+                    or any(n <= number for n in between)
+                )
             )
         return odd
 
@@ -350,67 +335,13 @@ class Merge:
         answered = [self._answers[a].at for a in self._assets_of(id_) if a in self._answers]
         return max((at for at in answered if at > now - WINDOW_SECONDS), default=now)
 
-    def _lane(self, message: Message) -> _Lane:
-        return self._lane_of(*_lane_id(message))
+    def _lane(self, message: Message) -> Lane:
+        return self._find_lane(*lane_of(message))
 
-    def _lane_of(self, kind: str, id_: str) -> _Lane:
+    def _find_lane(self, kind: str, id_: str) -> Lane:
         lane = self._lanes.get((kind, id_))
         if lane is None:
-            lane = self._lanes[kind, id_] = _Lane()
-            if kind != _BOOKS:
+            lane = self._lanes[kind, id_] = Lane()
+            if kind != BOOKS:
                 lane.starts_at = lane.heard_at = self._begun.get(id_, _ALWAYS).at
         return lane
-
-
-def _append(entries: deque[Entry], entry: Entry, oldest: float) -> None:
-    entries.append(entry)
-    _drop_older(entries, oldest)
-
-
-def _drop_older(entries: deque[Entry], oldest: float) -> None:
-    while entries and entries[0].at < oldest:
-        entries.popleft()
-
-
-def _is_frozen(lane: _Lane, awaited: Collection[str], now: float) -> bool:
-    """Whether the follower has had something for a while that the leader has not brought.
-
-    Args:
-        awaited: Assets of which the leader gets no refreshes yet.
-    """
-    oldest = max(now - WINDOW_SECONDS, lane.heard_at - MOST_LAG, lane.starts_at + MOST_LAG)
-    newest = now - FROZEN_SECONDS
-    if newest <= oldest:  # the leader brought something of late
-        return False
-    waiting = [e for e in lane.window if oldest < e.at <= newest and refreshed(e) not in awaited]
-    brought = {entry.key for entry in lane.delivered} if waiting else set()
-    # An equal event is another one, where it came too late to be the same.
-    return any(e.key not in brought or e.at > lane.heard_at + MOST_LAG for e in waiting)
-
-
-def _is_answer(message: Message) -> bool:
-    """Whether it answers a subscription: it belongs to one connection, and to no lane."""
-    update = message.update if isinstance(message, Decoded) else None
-    return isinstance(update, Snapshot) and update.is_answer
-
-
-def _is_broadcast(message: Message) -> bool:
-    return isinstance(message, Decoded) and type(message.event) in BROADCASTS
-
-
-def _key(message: Message) -> object:
-    if isinstance(message, DecodeError):
-        return message.event_type, message.reason, message.asset_id, message.market, message.excerpt
-    event = message.event
-    return (event.wire_event_type, repr(event.data)) if isinstance(event, Unknown) else event
-
-
-def _lane_id(message: Message) -> LaneId:
-    if isinstance(message, DecodeError):
-        return "flaw", message.market or ""
-    event = message.event
-    if isinstance(event, (PriceChange, Book)):
-        return _BOOKS, event.market
-    if isinstance(event, Unknown):
-        return "unknown", ""
-    return message.event_type, getattr(event, "asset_id", "")

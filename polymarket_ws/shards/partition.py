@@ -43,11 +43,11 @@ class Partition:
         ordered = list(dict.fromkeys(wanted))
         self._drain(frozenset(ordered))
         self._market_of = market_of
-        twins = {self._market(a) or a: number for a, number in self._part_of.items()}
+        homes = {self._market(a) or a: number for a, number in self._part_of.items()}
         for asset_id in ordered:
             if asset_id not in self._part_of:
                 market = self._market(asset_id) or asset_id
-                number = twins[market] = self._room(twins.get(market))
+                number = homes[market] = self._room(homes.get(market))
                 self._part_of[asset_id] = number
                 self._parts[number].add(asset_id)
         return [frozenset(part) for part in self._parts]
@@ -57,7 +57,7 @@ class Partition:
 
         A change of both tokens of a market comes over both connections when these are split, and
         what was on its way when an asset left comes beside what its next connection brings. What is
-        wanted of no connection stays in: a change also names the twin that nobody subscribed.
+        wanted of no connection stays in: a change also names the complement that nobody subscribed.
         """
         if event.scope is not _BY_ASSET or event.family is not _MARKET_DATA:
             return event

@@ -12,7 +12,8 @@ from polymarket_ws.channels.view import BooklessView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.connector import Connector
 from polymarket_ws.connection.open_connection import OpenConnection
-from polymarket_ws.connection.session import Session, Tally
+from polymarket_ws.connection.session import Session
+from polymarket_ws.connection.tally import Tally
 from polymarket_ws.errors import ConnectionLost, DecodeError, PolymarketWsError
 from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.wire.updates import Decoded, Snapshot

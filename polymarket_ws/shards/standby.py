@@ -58,7 +58,7 @@ class FollowerView(BooklessView):
         self.merge.keep(error, now)
 
     def connection_ended(self, reason: str) -> list[BookCore]:
-        self.merge.part()
+        self.merge.follower_lost()
         return []
 
     def missed_by_loss(self, stale: object) -> None:

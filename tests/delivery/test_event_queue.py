@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws.books.book import BookCore
-from polymarket_ws.delivery.event_queue import LIFECYCLE_LIMIT, EventQueue, Item
+from polymarket_ws.delivery.event_queue import PER_CONNECTION_LIMIT, EventQueue, Item
 from polymarket_ws.errors import DecodeError, PolymarketWsError, QueueOverflow
 from polymarket_ws.events import (
     BestBidAsk,
@@ -222,18 +222,18 @@ def test_of_a_flapping_connection_the_newest_lifecycle_events_wait() -> None:
     """Each connection has its own bound; nothing else is touched."""
     queue = EventQueue(10)
     queue.put([BookCore("1"), connected("b")])
-    for generation in range(LIFECYCLE_LIMIT):
+    for generation in range(PER_CONNECTION_LIMIT):
         queue.put([connected("a", generation), disconnected("a", generation)])
 
     told = [i for i in drain(queue) if isinstance(i, (Connected, Disconnected))]
 
-    assert LIFECYCLE_LIMIT == queue.coalesced
+    assert PER_CONNECTION_LIMIT == queue.coalesced
     assert connected("b") == told[0]
-    assert [g for g in range(LIFECYCLE_LIMIT // 2, LIFECYCLE_LIMIT) for _ in "cd"] == [
+    assert [g for g in range(PER_CONNECTION_LIMIT // 2, PER_CONNECTION_LIMIT) for _ in "cd"] == [
         e.generation for e in told[1:]
     ]
-    queue.put([connected("a", 1)] * LIFECYCLE_LIMIT)
-    assert LIFECYCLE_LIMIT == queue.coalesced == len(drain(queue))
+    queue.put([connected("a", 1)] * PER_CONNECTION_LIMIT)
+    assert PER_CONNECTION_LIMIT == queue.coalesced == len(drain(queue))
 
 
 def test_gaps_and_resyncs_share_the_bound_of_their_connection() -> None:
@@ -241,7 +241,7 @@ def test_gaps_and_resyncs_share_the_bound_of_their_connection() -> None:
     queue = EventQueue(10)
     other = Resync(channel="market", connection="a", reason="silent")
     queue.put([gap(number=0), other, resync(), connected()])
-    queue.put([gap(number=n) for n in range(1, LIFECYCLE_LIMIT - 1)])
+    queue.put([gap(number=n) for n in range(1, PER_CONNECTION_LIMIT - 1)])
     queue.put([resync("b")])
 
     assert [other, connected(), gap(number=1)] == drain(queue)[:3]
@@ -251,7 +251,7 @@ def test_gaps_and_resyncs_share_the_bound_of_their_connection() -> None:
 def test_a_gap_that_was_delivered_gets_its_resync() -> None:
     """Nothing that ends what was told is dropped, however much waits."""
     queue = EventQueue(10)
-    queue.put([resync(), *(gap(number=n) for n in range(LIFECYCLE_LIMIT + 5))])
+    queue.put([resync(), *(gap(number=n) for n in range(PER_CONNECTION_LIMIT + 5))])
 
     assert resync() == drain(queue)[0]
     assert 0 == queue.coalesced
@@ -261,7 +261,7 @@ def test_clearing_discards_everything_and_every_mark() -> None:
     """Afterwards it is as new, but for its counts."""
     queue = EventQueue(2)
     core = BookCore("1")
-    items: list[Item] = [core, order(1), order(2), data(), *[connected()] * LIFECYCLE_LIMIT]
+    items: list[Item] = [core, order(1), order(2), data(), *[connected()] * PER_CONNECTION_LIMIT]
     queue.put(items)
     queue.clear()
 

@@ -26,13 +26,8 @@ from polymarket_ws.events import (
     Unknown,
 )
 from polymarket_ws.shards.alignment import MOST_LAG, Message
-from polymarket_ws.shards.merge import (
-    FROZEN_SECONDS,
-    TWIN_SECONDS,
-    WINDOW_SECONDS,
-    Handover,
-    Merge,
-)
+from polymarket_ws.shards.lanes import FROZEN_SECONDS, WINDOW_SECONDS
+from polymarket_ws.shards.merge import COMPLEMENT_SECONDS, Handover, Merge
 from polymarket_ws.wire.updates import Change, Changes, Decoded, Snapshot
 
 ONE, TWO = "1", "2"
@@ -139,7 +134,7 @@ class TestFailover:
         handover = merge.promote([ONE, TWO], START + 0.1)
 
         assert [12, 13] == numbers(handover)
-        assert [] == handover.doubtful
+        assert [] == handover.incomplete
 
     def test_what_the_leader_had_beyond_the_follower_is_swallowed_once(self, merge: Merge) -> None:
         """The follower was behind: what it brings late is not delivered again."""
@@ -234,9 +229,9 @@ class TestFailover:
         handover = merge.promote([ONE, TWO], START)
 
         assert [12] == numbers(handover)
-        assert [] == handover.doubtful
+        assert [] == handover.incomplete
 
-    def test_a_contradiction_is_doubted_and_goes_on_at_the_last_in_common(
+    def test_a_contradiction_is_incomplete_assets_and_goes_on_at_the_last_in_common(
         self, merge: Merge
     ) -> None:
         """The leader had lost change 12 already: nobody knows what else."""
@@ -248,7 +243,7 @@ class TestFailover:
         handover = merge.promote([ONE, TWO], START)
 
         assert [14] == numbers(handover)
-        assert [ONE, TWO] == handover.doubtful
+        assert [ONE, TWO] == handover.incomplete
 
     def test_messages_of_all_lanes_come_in_the_followers_order(self, merge: Merge) -> None:
         """Changes, refreshes, prints, ticks, flaws and unknown events, each in its lane."""
@@ -296,7 +291,7 @@ class TestFailover:
 
         handover = merge.promote([ONE, TWO], START + 0.3)
 
-        assert [] == handover.doubtful
+        assert [] == handover.incomplete
 
 
 class TestPrints:
@@ -328,7 +323,7 @@ class TestPrints:
         for tx in ("0xa", "0xb", "0xc"):
             merge.keep(printed(11, tx=tx), START)
 
-        assert [ONE] == merge.promote([ONE, TWO], START).doubtful
+        assert [ONE] == merge.promote([ONE, TWO], START).incomplete
 
     def test_swallowing_ends_with_what_comes_out_of_turn_and_with_time(self, merge: Merge) -> None:
         """A print that looks like a swallowed one, but later, really happened."""
@@ -363,7 +358,7 @@ class TestJoining:
         handover = merge.promote([ONE, TWO], START + 0.1)
 
         assert [14] == numbers(handover)
-        assert [] == handover.doubtful
+        assert [] == handover.incomplete
 
     def test_changes_that_came_before_its_snapshot_are_not_its_beginning(
         self, merge: Merge
@@ -386,7 +381,7 @@ class TestJoining:
         handover = merge.promote([ONE, TWO], START + 0.1)
 
         assert [11] == numbers(handover)
-        assert [] == handover.doubtful
+        assert [] == handover.incomplete
 
     def test_a_snapshot_from_before_all_that_is_known_begins_before_it(self, merge: Merge) -> None:
         """The follower is behind: its snapshot is older than the leader's first change."""
@@ -409,7 +404,7 @@ class TestJoining:
         handover = merge.promote([ONE, TWO], START + 0.1)
 
         assert [16] == numbers(handover)
-        assert [ONE, TWO] == handover.doubtful
+        assert [ONE, TWO] == handover.incomplete
 
     def test_a_follower_that_began_ahead_long_ago_leaves_a_hole_too(self, merge: Merge) -> None:
         """The leader had frozen at change 10; the follower joined at 15, and now 16 shows it."""
@@ -420,7 +415,7 @@ class TestJoining:
 
         handover = merge.promote([ONE, TWO], late + FROZEN_SECONDS, was_frozen=True)
 
-        assert [ONE, TWO] == handover.doubtful
+        assert [ONE, TWO] == handover.incomplete
 
     def test_a_refresh_between_the_answers_for_twins_is_compared_by_itself(
         self, merge: Merge
@@ -438,7 +433,7 @@ class TestJoining:
         merge.deliver(printed(12), START + 0.04)
 
         handover = merge.promote([ONE, TWO], START + 0.1)
-        assert ([13], []) == (numbers(handover), handover.doubtful)
+        assert ([13], []) == (numbers(handover), handover.incomplete)
 
     def test_it_may_begin_after_refreshes_of_its_snapshots_state(self, merge: Merge) -> None:
         """The leader's own snapshot was of this state; it brought a refresh of one twin then."""
@@ -451,29 +446,31 @@ class TestJoining:
         merge.deliver(printed(12), START + 0.05)
 
         handover = merge.promote([ONE, TWO], START + 0.1)
-        assert ([13], []) == (numbers(handover), handover.doubtful)
+        assert ([13], []) == (numbers(handover), handover.incomplete)
 
-    def test_an_asset_that_has_not_answered_is_doubted(self, merge: Merge) -> None:
+    def test_an_asset_that_has_not_answered_is_incomplete_assets(self, merge: Merge) -> None:
         """Nobody knows what the follower would have said."""
         answered(merge, 10, START, assets=(ONE,))
 
-        assert [TWO] == merge.promote([ONE, TWO], START).doubtful
+        assert [TWO] == merge.promote([ONE, TWO], START).incomplete
 
-    def test_a_leader_that_may_have_died_first_is_doubted_after_a_change(
+    def test_a_leader_that_may_have_died_first_is_incomplete_assets_after_a_change(
         self, merge: Merge
     ) -> None:
         """The print of change 11 may have come between the two."""
         merge.deliver(changed(11), START)
         answered(merge, 11, START + MOST_LAG / 2)
 
-        assert [ONE, TWO] == merge.promote([ONE, TWO], START + MOST_LAG).doubtful
+        assert [ONE, TWO] == merge.promote([ONE, TWO], START + MOST_LAG).incomplete
 
-    def test_nothing_is_doubted_when_nothing_had_happened_of_late(self, merge: Merge) -> None:
+    def test_nothing_is_incomplete_assets_when_nothing_had_happened_of_late(
+        self, merge: Merge
+    ) -> None:
         """The print of a change comes within a second."""
         merge.deliver(changed(11), START)
         answered(merge, 11, START + 2 * MOST_LAG)
 
-        assert [] == merge.promote([ONE, TWO], START + 2 * MOST_LAG).doubtful
+        assert [] == merge.promote([ONE, TWO], START + 2 * MOST_LAG).incomplete
 
     def test_changes_without_hashes_are_laid_side_by_side_by_their_times(
         self, merge: Merge
@@ -504,7 +501,7 @@ class TestNewSubscriptions:
         """The snapshots of the twins came apart, then a refresh of that very state on both."""
         merge = Merge()
         merge.want([ONE, TWO])
-        for asset_id, late in ((ONE, 0.0), (TWO, 2 * TWIN_SECONDS)):
+        for asset_id, late in ((ONE, 0.0), (TWO, 2 * COMPLEMENT_SECONDS)):
             merge.deliver(book(asset_id, 10, answers=True), START + late)
             merge.restart(asset_id, MARKET, (10, f"{asset_id}-10"), START + late)
             answered(merge, 10, START + late, assets=(asset_id,))
@@ -514,7 +511,7 @@ class TestNewSubscriptions:
         merge.keep(changed(12), START + 0.32)
         handover = merge.promote([ONE, TWO], START + 0.4)
 
-        assert ([12], []) == (numbers(handover), handover.doubtful)
+        assert ([12], []) == (numbers(handover), handover.incomplete)
         assert merge.deliver(book(TWO, 10), START + 0.5)
 
     def test_refreshes_of_the_state_that_the_leader_was_told_anew_are_delivered(
@@ -605,7 +602,7 @@ class TestNewSubscriptions:
         merge.keep(changed(12), START)
 
         handover = merge.promote([TWO], START + 0.1)
-        assert ([12], []) == (numbers(handover), handover.doubtful)
+        assert ([12], []) == (numbers(handover), handover.incomplete)
 
     def test_a_twin_stays_when_the_other_is_unsubscribed(self, merge: Merge) -> None:
         """The market's newest answer was of the one that went."""
@@ -675,7 +672,7 @@ class TestNewSubscriptions:
     def test_what_a_lost_follower_had_is_worth_nothing(self, merge: Merge) -> None:
         """It begins anew with its next snapshots."""
         merge.keep(changed(11), START)
-        merge.part()
+        merge.follower_lost()
 
         assert Handover([], [ONE]) == merge.promote([ONE], START)
 
@@ -807,7 +804,7 @@ class TestSteps:
 
     @pytest.mark.parametrize("joined", range(1, 5))
     @pytest.mark.parametrize("died", range(1, 5))
-    def test_where_equal_messages_make_that_undecidable_it_is_doubted(
+    def test_where_equal_messages_make_that_undecidable_it_is_incomplete_assets(
         self, joined: int, died: int
     ) -> None:
         """The leader died in the step in which the follower joined: nothing goes without a word."""
@@ -815,7 +812,7 @@ class TestSteps:
 
         missed = Counter(m.event for m in parts[max(died, joined) :])
         missed -= Counter(m.event for m in handover.missed if isinstance(m, Decoded))
-        assert handover.doubtful or not missed
+        assert handover.incomplete or not missed
 
     def joined_and_lost(
         self, numbers: Iterable[int], joined: int, died: int
@@ -893,7 +890,7 @@ class Exchange:
     due: dict[tuple[str, str], list[object]] = field(factory=lambda: defaultdict(list))
     """What happened while the leader was subscribed to it."""
     delivered: dict[tuple[str, str], list[object]] = field(factory=lambda: defaultdict(list))
-    doubted: set[str] = field(factory=set)
+    incomplete_assets: set[str] = field(factory=set)
     leader: Line | None = None
     follower: Line | None = None
     failovers: int = 0
@@ -1038,7 +1035,7 @@ class Exchange:
         self.leader, self.follower = self.follower, None
         for message in handover.missed:
             self._lead(message, self.now)
-        self.doubted.update(handover.doubtful)
+        self.incomplete_assets.update(handover.incomplete)
 
     def is_joined(self) -> bool:
         """Whether the leader has brought all that happened before the follower began to listen."""
@@ -1092,7 +1089,7 @@ def _do(exchange: Exchange, fault: str) -> None:
     if fault == "cut the leader":
         exchange.promote()
     elif fault == "cut the follower":
-        merge.part()
+        merge.follower_lost()
         exchange.follower = None
     elif fault == "rotate" and merge.is_aligned(live, exchange.now):
         exchange.promote()
@@ -1101,7 +1098,7 @@ def _do(exchange: Exchange, fault: str) -> None:
     elif fault == "renew an asset" and exchange.leader is not None:
         exchange.answer(exchange.leader, exchange.dice.choice(exchange.subscribed))
     elif fault == "cut both":
-        merge.part()
+        merge.follower_lost()
         exchange.follower = exchange.join()
         exchange.promote()
 
@@ -1121,7 +1118,7 @@ class TestAdversary:
         run(exchange, 12, FAULTS, every=1.0)
 
         assert Counter() == exchange.differences()
-        assert set() == exchange.doubted
+        assert set() == exchange.incomplete_assets
         assert exchange.failovers
 
     @given(
@@ -1139,7 +1136,7 @@ class TestAdversary:
         run(exchange, 12, [*FAULTS, "renew an asset"], every=1.0)
 
         assert Counter() == exchange.differences()
-        assert set() == exchange.doubted
+        assert set() == exchange.incomplete_assets
 
     @given(
         seed=st.integers(0, 2**32),
@@ -1156,11 +1153,11 @@ class TestAdversary:
         run(exchange, 12, [*FAULTS, "renew an asset"] if apart else FAULTS, every=1.0)
 
         assert Counter() == exchange.differences()
-        assert set() == exchange.doubted
+        assert set() == exchange.incomplete_assets
 
     @given(seed=st.integers(0, 2**32), steps=st.sampled_from([0.0, 0.6]))
     @settings(max_examples=settings.default.max_examples // 4)
-    def test_what_is_missed_is_doubted(self, seed: int, steps: float) -> None:
+    def test_what_is_missed_is_incomplete_assets(self, seed: int, steps: float) -> None:
         """Both lines may be lost at once, or one while the other is frozen."""
         exchange = Exchange(random.Random(seed), steps=steps)
 
@@ -1168,5 +1165,5 @@ class TestAdversary:
 
         for (kind, name), events in exchange.happened.items():
             missing = Counter(events) - Counter(exchange.delivered[kind, name])
-            told = exchange.doubted.intersection(_tokens(name) if kind == "b" else [name])
+            told = exchange.incomplete_assets.intersection(_tokens(name) if kind == "b" else [name])
             assert told or not missing

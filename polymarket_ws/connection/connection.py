@@ -70,9 +70,6 @@ class Owner(Protocol):
     def fail(self, error: PolymarketWsError) -> None:
         """End the run."""
 
-    def wake(self) -> None:
-        """Interrupt the shard's wait. Any thread."""
-
     def hears(self) -> Container[str]:
         """The event types that somebody listens for."""
 

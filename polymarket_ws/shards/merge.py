@@ -14,9 +14,10 @@ itself. Refreshes of an asset that was subscribed later than its complement are 
 since each connection began to receive them at a moment of its own.
 
 Deduplicating by a set would be wrong, since equal events really happen twice; by counts, too, since
-that breaks the order. Where two places fit, or none, something may have been missed: the assets are
-`incomplete`, and become a Gap. One case cannot be decided: of two equal events in a row, when the
-follower joined between them and the leader died within the lag, nobody can say which is which.
+that breaks the order. Where no place fits, or the follower joined too late, something may have been
+missed: the assets are `incomplete`, and get a Gap. Where several places fit, a rotation waits, and
+a failover takes the likeliest. Of two equal events in a row, when the follower joined between them
+and the leader died within the lag, nobody can say which is which.
 """
 
 from __future__ import annotations

@@ -33,6 +33,13 @@ def market_view(first: Wanted) -> MarketView:
     return view
 
 
+def test_its_books_may_be_compared_with_fresh_snapshots() -> None:
+    """The view itself says how."""
+    view = market_view(wanted("1"))
+
+    assert view is view.inspectable
+
+
 def test_the_market_channel_opens_with_the_whole_set() -> None:
     """Sorted, with the flag; the same set gives the same text."""
     wish = wanted("2", "10", "1", custom_features=True)

@@ -21,3 +21,4 @@ def test_a_view_without_books_only_passes_on() -> None:
     assert ([], [], []) == (view.publish(0.0), view.tick(0.0), view.connection_ended("disconnect"))
     assert ([], ()) == (view.mark_stale(["1"], "silent"), view.missed_by_loss([]))
     assert (True, True, True) == (view.needs_events, view.is_told, view.is_complete_once_open)
+    assert view.inspectable is None

@@ -136,7 +136,7 @@ class TestFailover:
         assert [12, 13] == numbers(handover)
         assert [] == handover.incomplete
 
-    def test_what_the_leader_had_beyond_the_follower_is_swallowed_once(self, merge: Merge) -> None:
+    def test_what_the_leader_had_beyond_the_follower_is_left_out_once(self, merge: Merge) -> None:
         """The follower was behind: what it brings late is not delivered again."""
         for number in (11, 12, 13):
             merge.deliver(changed(number), START)
@@ -148,7 +148,7 @@ class TestFailover:
         late = [merge.deliver(changed(n), START + 0.1) for n in (12, 13, 14)]
         assert [False, False, True] == late
 
-    def test_what_is_swallowed_may_have_holes(self, merge: Merge) -> None:
+    def test_what_is_left_out_may_have_holes(self, merge: Merge) -> None:
         """The follower lost change 12: 13 was delivered all the same."""
         for number in (11, 12, 13):
             merge.deliver(changed(number), START)
@@ -157,7 +157,7 @@ class TestFailover:
 
         assert not merge.deliver(changed(13), START + 0.1)
 
-    def test_what_was_missed_is_delivered_though_something_equal_is_swallowed(
+    def test_what_was_missed_is_delivered_though_something_equal_is_left_out(
         self, merge: Merge
     ) -> None:
         """It is out of turn for the new leader's late events, and ends nothing of theirs."""
@@ -325,8 +325,8 @@ class TestPrints:
 
         assert [ONE] == merge.promote([ONE, TWO], START).incomplete
 
-    def test_swallowing_ends_with_what_comes_out_of_turn_and_with_time(self, merge: Merge) -> None:
-        """A print that looks like a swallowed one, but later, really happened."""
+    def test_leaving_out_ends_with_what_comes_out_of_turn_and_with_time(self, merge: Merge) -> None:
+        """A print that looks like a left-out one, but later, really happened."""
         merge.deliver(printed(11), START)
         merge.promote([ONE, TWO], START)
         assert merge.deliver(printed(12), START + 0.1)
@@ -782,7 +782,7 @@ class TestSteps:
 
         assert Handover(parts[2:], []) == merge.promote([ONE, TWO], START + 0.1)
 
-    def test_a_step_that_was_delivered_is_swallowed_to_its_end(self, merge: Merge) -> None:
+    def test_a_step_that_was_delivered_is_left_out_to_its_end(self, merge: Merge) -> None:
         """The follower was in its middle; the next step is news."""
         parts = [changed(11, part=part) for part in self.PARTS]
         for message in parts:

@@ -246,18 +246,18 @@ class Engine:
             decode_errors=sum(t.decode_errors for t in tallies),
             notices=sum(t.notices for t in tallies),
             duplicates=self.account.duplicates,
-            late_changes=sum(b.late_changes for b in self._books),
-            held_overflows=sum(b.held_overflows for b in self._books),
+            late_changes=sum(b.counts.late_changes for b in self._books),
+            held_overflows=sum(b.counts.held_overflows for b in self._books),
             gaps=sum(s.failover.gaps.told for s in shards),
             resyncs=sum(s.failover.gaps.ended for s in shards),
             failovers=sum(s.failover.failovers for s in shards),
             probes=sum(shard.probes for shard in shards),
-            hash_checks=sum(b.hash_checks for b in self._books),
-            hash_mismatches=sum(b.hash_mismatches for b in self._books),
-            unverifiable=sum(b.unverifiable for b in self._books),
-            refresh_mismatches=sum(b.refresh_mismatches for b in self._books),
+            hash_checks=sum(b.counts.hash_checks for b in self._books),
+            hash_mismatches=sum(b.counts.hash_mismatches for b in self._books),
+            unverifiable=sum(b.counts.unverifiable for b in self._books),
+            refresh_mismatches=sum(b.counts.refresh_mismatches for b in self._books),
             broadcast_duplicates=self._broadcasts.duplicates,
-            top_mismatches=sum(b.top_mismatches for b in self._books),
+            top_mismatches=sum(b.counts.top_mismatches for b in self._books),
             reconnects=sum(max(0, c.generation - 1) for c in connections),
             callback_errors=self.dispatcher.callback_errors,
             dropped=queue.dropped,
@@ -340,7 +340,7 @@ class Engine:
 
     def _book_of(self, core: BookCore) -> LiveBook | None:
         book = self._live_books().get(core.asset_id)
-        return book if book is not None and book.shows(core) else None
+        return book if book is not None and book._shows(core) else None
 
     def _stop_shards(self, reason: str) -> None:
         for shard in tuple(self._shards.values()):

@@ -553,7 +553,7 @@ class Subscriber:
         added = {id_: BookCore(id_) for id_ in sorted(wanted - self._cores.keys())}
         self._cores = {id_: c for id_, c in {**self._cores, **added}.items() if id_ in wanted}
         for id_ in self._books.keys() - wanted:
-            self._books[id_].leave()
+            self._books[id_]._leave()
         self._books = {
             id_: self._books.get(id_) or LiveBook(core, time.monotonic)
             for id_, core in self._cores.items()
@@ -582,7 +582,7 @@ class Subscriber:
     def _renew_cores(self) -> None:
         self._cores = {id_: BookCore(id_) for id_ in self._cores}
         for id_, core in self._cores.items():
-            self._books[id_].show(core)
+            self._books[id_]._show(core)
 
     def _make_run(self) -> Engine:
         return Engine(

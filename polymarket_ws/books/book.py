@@ -13,11 +13,13 @@ from polymarket_ws.events import Book
 from polymarket_ws.wire.prices import level_of, price_of
 from polymarket_ws.wire.updates import Change, Snapshot
 
+from .held import HeldChanges
 from .proof import Claim, HashProof, book_head, looks_real
 from .sides import BookSide, BookSides
+from .verification import PROBE, WHOLE, AwaitedCause, FindingCause, StepCause, Verification
 
 NO_SNAPSHOT = "no_snapshot"
-HELD_LIMIT = 4096  # changes kept for one awaited snapshot: some seconds of the busiest market
+UNSUBSCRIBED = "unsubscribed"
 NEAR_LEVELS = 5  # of each side: what a trade through several levels usually reaches
 
 
@@ -49,7 +51,8 @@ class BookCore:
 
     asset_id: str
     published: _State = _EMPTY
-    """What users see. Read without a lock."""
+    """What users see. Read without a lock, and written by the writer alone: what it sets is never
+    overtaken, so it needs none either."""
     latest: _State = _EMPTY
     """After the newest message. Used by the writer, and under the lock."""
     told: _State = _EMPTY
@@ -64,35 +67,13 @@ class BookCore:
     else is called. The fields above are each one value, replaced whole."""
     proof: HashProof = field(factory=HashProof)
     """Used by the writer alone."""
-    agrees: bool = True
-    """Whether the best prices are those that came with the newest change: if not, its step has
-    not ended yet, or something is wrong."""
-    top_differs: bool = False
-    """Whether the best prices after the last whole step were not those that the server told."""
-    told_best: tuple[str | None, str | None] = (None, None)
-    """The best bid and ask that came with the newest change, if they did not agree."""
-    changed_at: float = float("-inf")
-    """Monotonic seconds at which its newest change arrived."""
-    step_since: float = float("-inf")
-    """Monotonic seconds since which the end of its step is awaited."""
-    is_unproved: bool = False
-    """Whether its hash did not fit in the middle of a step: it is checked again at the end."""
-    checked_at: float = float("-inf")
-    """Monotonic seconds of the last check of a hash."""
-    pardons: int = 0
-    """Mismatches since its subscription was answered that evidence found to be none."""
-    _verdict: str = "unverified"
+    verification: Verification = field(factory=Verification)
+    """Used by the writer alone."""
+    held: HeldChanges = field(factory=HeldChanges)
+    """Used by the writer alone."""
     _bids: BookSide = field(factory=BookSide)
     _asks: BookSide = field(factory=BookSide)
     _snapshot_ms: int = 0
-    is_awaited: bool = False
-    """Whether changes are held for a snapshot."""
-    _awaits_probe: bool = False
-    heard_tick: bool = False
-    """Whether a tick change came since evidence was asked for: the evidence may be older."""
-    _heard_print: bool = False
-    _final_reason: str | None = None
-    _held: list[tuple[int, Change]] = field(factory=list)
 
     @property
     def _sides(self) -> BookSides:
@@ -109,27 +90,32 @@ class BookCore:
     @property
     def is_mismatched(self) -> bool:
         """Whether it is served, but not as the server has it."""
-        return self.valid and self.integrity == "mismatch"
+        shown = self.published
+        return shown.stale_reason is None and shown.integrity == "mismatch"
 
     @property
     def mark(self) -> tuple[int, str | None]:
         """The time of its newest change, in ms, and the hash that came with it."""
         return self.latest[2:4]
 
-    @property
-    def mismatch_reason(self) -> str:
-        """What a Gap is to say of the present mismatch."""
-        return "top_mismatch" if self.top_differs else "hash_mismatch"
-
     def await_snapshot(self) -> None:
         """A subscription was sent: until its snapshot comes, changes are held."""
-        self.release()
-        self.is_awaited = True
+        self.held.release()
+        self.verification.expect(AwaitedCause.SUBSCRIBED)
 
     def await_probe(self) -> None:
-        """Evidence was asked for: until it comes, changes are held too."""
-        self.await_snapshot()
-        self._awaits_probe = True
+        """A probe is asked for: until its snapshot comes, changes are held too."""
+        self.held.release()
+        self.verification.expect(AwaitedCause.PROBED)
+
+    def release_probe(self) -> None:
+        """No probe's snapshot is awaited any more; what a subscription waits for stays held."""
+        if self.verification.awaited is PROBE:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.held.release()
+        self.verification.expect(AwaitedCause.GIVEN_UP)
 
     def sides_of(self, snapshot: Snapshot) -> BookSides:
         """A snapshot's levels: its own where they are the same, as in most refreshes."""
@@ -138,7 +124,10 @@ class BookCore:
         return BookSides.of(snapshot)
 
     def replace(
-        self, snapshot: Snapshot, sides: BookSides | None = None, verdict: str = "unverified"
+        self,
+        snapshot: Snapshot,
+        sides: BookSides | None = None,
+        finding: FindingCause | None = None,
     ) -> list[tuple[int, Change]]:
         """Take a whole book, and show it; return the held changes that it does not contain yet.
 
@@ -146,55 +135,47 @@ class BookCore:
         answer may be the older one.
 
         Args:
+            snapshot: The whole book.
             sides: The snapshot's, if they are read already: its own, or this book's, which goes on
                 changing them. Nothing else may keep them.
-            verdict: How the check of the snapshot's own hash ended.
+            finding: How the check of the snapshot's own hash ended; None if it was not checked.
         """
         sides = sides or BookSides.of(snapshot)
-        newer = self._newer_held(snapshot)
+        newer = self.held.newer(snapshot)
         with self.lock:
             self.market = snapshot.market
             self._bids, self._asks = sides
             self._snapshot_ms = snapshot.timestamp_ms
             self.take_values(snapshot)
             if snapshot.is_answer:
-                self.release()
-                self.pardons = 0
-            self.agrees, self.top_differs, self.is_unproved = True, False, False
-            self._verdict = verdict
+                self.held.release()
+                self.verification.expect(AwaitedCause.ANSWERED)
+                self.verification.false_alarms = 0
+            if self.verification.step is not WHOLE:
+                self.verification.move_step(StepCause.REPLACED)
+            self.verification.find(FindingCause.REPLACED)
+            if finding is not None:
+                self.verification.find(finding)
             bid, ask = self._bids.best(-1), self._asks.best(0)
             mark = snapshot.timestamp_ms, snapshot.hash
-            self.latest = _State(bid, ask, *mark, self._final_reason, self._integrity())
+            self.latest = _State(bid, ask, *mark, None, self.verification.finding.integrity)
             self.published = self.latest
         return newer
 
     def take_values(self, snapshot: Snapshot) -> None:
         """What an answer tells beside the levels, but for what was heard since it was asked for."""
-        if snapshot.tick_size and not self.heard_tick:
+        if snapshot.tick_size and not self.held.has_tick:
             self.tick_size = Decimal(snapshot.tick_size)
-        if snapshot.last_trade_price and not self._heard_print:
+        if snapshot.last_trade_price and not self.held.has_print:
             self.last_trade_price = Decimal(snapshot.last_trade_price)
-
-    def _newer_held(self, snapshot: Snapshot) -> list[tuple[int, Change]]:
-        """The held changes that the snapshot does not contain."""
-        held = self._held
-        marks = [i for i, (_, c) in enumerate(held) if c.hash and c.hash == snapshot.hash]
-        if marks:
-            return held[marks[-1] + 1 :]
-        return [item for item in held if item[0] >= snapshot.timestamp_ms]
-
-    def release(self) -> None:
-        """No snapshot is awaited any more."""
-        self.is_awaited = self._awaits_probe = self.heard_tick = self._heard_print = False
-        self._held.clear()
 
     def hear_tick(self, tick_size: Decimal) -> None:
         self.tick_size = tick_size
-        self.heard_tick = self._awaits_probe
+        self.held.has_tick = self.verification.awaited is PROBE
 
     def hear_print(self, price: Decimal) -> None:
         self.last_trade_price = price
-        self._heard_print = self._awaits_probe
+        self.held.has_print = self.verification.awaited is PROBE
 
     def contradicts(self, snapshot: Snapshot, sides: BookSides) -> bool:
         """Whether a refresh proves the live book wrong: no change lies between, levels differ."""
@@ -217,16 +198,6 @@ class BookCore:
             and self._asks.repeats(sides.asks)
         )
 
-    @property
-    def awaits_answer(self) -> bool:
-        """Whether the snapshot that answers a subscription is still to come."""
-        return self.is_awaited and not self._awaits_probe
-
-    @property
-    def awaits_probe(self) -> bool:
-        """Whether evidence was asked for and has not come."""
-        return self._awaits_probe
-
     def compare(self, snapshot: Snapshot) -> str:
         """What a snapshot of another connection says: "equal", "different" or, if one of both
         knows changes that the other does not, "unclear". The held changes bridge the two.
@@ -241,7 +212,7 @@ class BookCore:
         return not self._sides.equals(self._expected(snapshot)[0])
 
     def _expected(self, snapshot: Snapshot) -> tuple[BookSides, int]:
-        sides, newer = BookSides.of(snapshot), self._newer_held(snapshot)
+        sides, newer = BookSides.of(snapshot), self.held.newer(snapshot)
         for _, change in newer:
             sides.set(change)
         return sides, newer[-1][0] if newer else snapshot.timestamp_ms
@@ -262,37 +233,48 @@ class BookCore:
             for price in side.prices[best]:
                 yield side.level(price)[0]
 
-    def judge(self, verdict: str) -> bool:
-        """Take how the last check of a hash ended; whether the integrity is another now."""
+    def find(self, cause: FindingCause) -> bool:
+        """Take what a check of the hash found; whether the integrity is another now."""
         before = self.published.integrity
         with self.lock:
-            self._verdict = verdict
+            self.verification.find(cause)
             self._show_integrity()
         return before != self.published.integrity
 
     def end_step(self) -> bool:
         """Publish the newest step as a whole one; whether its best prices began to differ."""
-        begins = not (self.agrees or self.top_differs)
+        differs, before = self.verification.step.by_top, self.verification.finding
         with self.lock:
-            self.top_differs = not self.agrees
+            self.verification.move_step(StepCause.ENDED)
+            self.verification.find(FindingCause.TOP_DIFFERS if differs else FindingCause.TOP_AGREES)
             self.published = self.latest
             self._show_integrity()
-        return begins
+        return differs and not before.top_differs
 
-    def accept(self) -> None:
-        """The hash of the newest step fits, which proves it: it has ended, and nothing differs."""
-        self.agrees, self.top_differs, self.is_unproved = True, False, False
+    def prove(self) -> None:
+        """The newest step is proved right, and so has ended: publish it."""
+        self.verification.move_step(StepCause.PROVED)
         self.published = self.latest
 
+    def confirm(self, finding: FindingCause | None) -> None:
+        """It is equal to a probe's snapshot with the held changes, whatever was found before.
+
+        Args:
+            finding: As of `replace`.
+        """
+        with self.lock:
+            self.verification.find(FindingCause.REPLACED)
+            if finding is not None:
+                self.verification.find(finding)
+            self._show_integrity()
+
     def _show_integrity(self) -> None:
-        integrity, latest, published = self._integrity(), self.latest, self.published
+        integrity = self.verification.finding.integrity
+        latest, published = self.latest, self.published
         if latest.integrity != integrity:
             self.latest = latest._replace(integrity=integrity)
         is_shown = published is latest
         self.published = self.latest if is_shown else published._replace(integrity=integrity)
-
-    def _integrity(self) -> str:
-        return "mismatch" if self.top_differs else self._verdict
 
     def is_ended_by(self, timestamp_ms: int, hash: str | None) -> bool:
         """Whether a change belongs to a later step than the newest; a late one ends nothing."""
@@ -303,12 +285,11 @@ class BookCore:
 
         None of a live book's: a refresh overtook the answer, which after so many will not come.
         """
-        self._held.extend((timestamp_ms, change) for change in changes)
-        surplus = max(0, len(self._held) - HELD_LIMIT)
+        surplus = self.held.hold(timestamp_ms, changes)
         if surplus and self.valid:
-            self.release()
+            self._give_up()
             return 0
-        del self._held[:surplus]
+        self.held.drop_oldest(surplus)
         return surplus
 
     def apply(self, timestamp_ms: int, changes: Sequence[Change], verify: str) -> bool:
@@ -354,31 +335,29 @@ class BookCore:
                 if (is_bid_right or _same_price(bid, best_bid, "0")) and (
                     is_ask_right or _same_price(ask, best_ask, "1")
                 ):
-                    self.agrees = True
+                    if self.verification.step is not WHOLE:
+                        self.verification.move_step(StepCause.TOP_FITS)
                 else:
-                    self.agrees, self.told_best = False, (best_bid, best_ask)
+                    self.verification.move_step(StepCause.TOP_UNFIT)
+                    self.verification.told_best = best_bid, best_ask
             state = bid, ask, timestamp_ms, hash, stale_reason, integrity
             self.latest = tuple.__new__(_State, state)  # its own call would cost twice that
         finally:
             self.lock.release()
         return True
 
-    def mark_stale(self, reason: str, *, for_good: bool = False) -> bool:
+    def mark_stale(self, reason: str) -> bool:
         """Stop being served as live; False when it was not. The levels stay, to be looked at."""
         with self.lock:
-            was_live = self.valid
-            if for_good:
-                self._final_reason = reason
-            elif self.published.stale_reason == NO_SNAPSHOT:
-                return False  # it never was live: that is what it lacks
-            reason = self._final_reason or reason
             latest, published = self.latest, self.published
+            if published.stale_reason == NO_SNAPSHOT and reason != UNSUBSCRIBED:
+                return False  # it never was live: that is what it lacks
             self.latest = latest._replace(stale_reason=reason)
             is_published = published is latest
             self.published = (
                 self.latest if is_published else published._replace(stale_reason=reason)
             )
-        return was_live
+        return published.stale_reason is None
 
     def levels(self, depth: int | None) -> Book:
         """A consistent copy of both sides as they are published, best first."""

@@ -10,7 +10,7 @@ from attrs import frozen
 from polymarket_ws.events import Book, Level
 from polymarket_ws.wire.prices import level_of, price_of
 
-from .book import BookCore
+from .book import UNSUBSCRIBED, BookCore
 
 
 @frozen
@@ -42,23 +42,25 @@ class LiveBook:
             print(top.bid.price, top.bid.size)
     """
 
-    __slots__ = ("_clock", "_core")
+    __slots__ = ("_clock", "_core", "_is_unsubscribed")
 
     def __init__(self, core: BookCore, clock: Callable[[], float]) -> None:
         self._core = core
         self._clock = clock
+        # Kept here, and not in the core: only the I/O thread writes that, and may be at it now.
+        self._is_unsubscribed = False
 
-    def shows(self, core: BookCore) -> bool:
+    def _shows(self, core: BookCore) -> bool:
         """Whether this is the handle of that core."""
         return self._core is core
 
-    def show(self, core: BookCore) -> None:
+    def _show(self, core: BookCore) -> None:
         """Show another run's core from now on."""
         self._core = core
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Be stale for good: the asset is not subscribed any more."""
-        self._core.mark_stale("unsubscribed", for_good=True)
+        self._is_unsubscribed = True
 
     @property
     def asset_id(self) -> str:
@@ -78,7 +80,7 @@ class LiveBook:
             shown.bid and level_of(shown.bid),
             shown.ask and level_of(shown.ask),
             shown.timestamp_ms,
-            shown.stale_reason is None,
+            self._stale_reason(shown.stale_reason) is None,
             shown.integrity,
         )
 
@@ -145,7 +147,7 @@ class LiveBook:
     @property
     def valid(self) -> bool:
         """True while the book is live: fed by an open connection, with its snapshot received."""
-        return self._core.valid
+        return self.stale_reason is None
 
     @property
     def integrity(self) -> str:
@@ -164,11 +166,14 @@ class LiveBook:
         "no_snapshot" (none received yet), "disconnect", "decode_error" (a change was not
         understood), "unsubscribed", "unwanted", "stopped" or "failed". More may come.
         """
-        return self._core.published.stale_reason
+        return self._stale_reason(self._core.published.stale_reason)
+
+    def _stale_reason(self, of_core: str | None) -> str | None:
+        return UNSUBSCRIBED if self._is_unsubscribed else of_core
 
     def __repr__(self) -> str:
         shown, asset_id = self._core.published, self.asset_id
         short = asset_id if len(asset_id) <= 16 else f"{asset_id[:8]}…{asset_id[-4:]}"
         bid = "x".join(shown.bid) if shown.bid else "-"
         ask = "x".join(shown.ask) if shown.ask else "-"
-        return f"<LiveBook {short} {bid} / {ask} {shown.stale_reason or 'live'}>"
+        return f"<LiveBook {short} {bid} / {ask} {self.stale_reason or 'live'}>"

@@ -143,15 +143,11 @@ class MarketView:
 
     def release(self, asset_ids: Iterable[str]) -> None:
         """No probe's snapshot of these is awaited any more."""
-        for core in (self._wanted.cores.get(a) for a in asset_ids):
-            if core is not None and core.awaits_probe:
-                core.release()
+        self.books.release(asset_ids)
 
     def await_probe(self, asset_ids: Iterable[str]) -> None:
         """A probe asks for these; what is held for the answer to a subscription stays held."""
-        for core in (self._wanted.cores.get(a) for a in asset_ids):
-            if core is not None and core.valid and not core.awaits_answer:
-                core.await_probe()
+        self.books.await_probe(asset_ids)
 
     def differs(self, decoded: Decoded) -> bool:
         """Whether a fresh snapshot, with what was held since it was asked for, is not our book."""

@@ -17,6 +17,7 @@ import logging
 from collections.abc import Container, Sequence
 from typing import NamedTuple, Protocol
 
+from polymarket_ws.books.book import BookCore
 from polymarket_ws.channels.view import View
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.delivery.event_queue import Item
@@ -193,10 +194,12 @@ class Connection:
         self._retire(reason)
         self._closed = True
 
-    def replace_wrong(self, fresh: list[Decoded], reason: str, now: float) -> None:
-        """Replace books that fresh snapshots proved wrong."""
-        if self._open is not None and fresh:
-            self._owner.deliver(self._open.session.replace_wrong(fresh, reason, now))
+    def tell_replaced(
+        self, replaced: Sequence[tuple[Decoded, Sequence[BookCore]]], reason: str, now: float
+    ) -> None:
+        """Tell of books that were wrong, and have been replaced."""
+        if self._open is not None:
+            self._owner.deliver(self._open.session.tell_replaced(replaced, reason, now))
 
     def resubscribe(self, asset_ids: list[str], reason: str, now: float) -> None:
         """Ask again for books that have frozen, on the same connection."""

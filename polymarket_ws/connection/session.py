@@ -16,7 +16,7 @@ and a book that never comes only three times; then it is a Gap("no_data"), told 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 
 from attrs import define, field
 
@@ -204,13 +204,23 @@ class Session:
                 self._unanswered_ping_at = now
         return items
 
-    def replace_wrong(self, fresh: list[Decoded], reason: str, now: float) -> list[Item]:
-        """Replace books that were proved wrong: the Gap, the new books, the end of the Gap."""
-        assets = [d.event.asset_id for d in fresh if isinstance(d.event, Book)]
-        stale = self.view.mark_stale(assets, reason)
-        if not stale:
-            return []
-        return [self._tell_gap(reason, stale, now), *self._take_all(fresh, now)]
+    def tell_replaced(
+        self, replaced: Sequence[tuple[Decoded, Sequence[BookCore]]], reason: str, now: float
+    ) -> list[Item]:
+        """Tell of books that were wrong, and have been replaced: the Gap, the books, its end.
+
+        Args:
+            replaced: Each book's snapshot, and the books that look different by it.
+            reason: Of the Gap.
+            now: Monotonic seconds.
+        """
+        events = [d.event for d, _ in replaced if isinstance(d.event, Book)]
+        items: list[Item] = [self._open_gap(reason, [e.asset_id for e in events], now)]
+        for event, (_, changed) in zip(events, replaced, strict=True):
+            self._unanswered.drop(event.asset_id)
+            self.tally.events[event.event_type] += 1
+            items += [*changed, event, *self.gaps.heal([event.asset_id], now)]
+        return items
 
     def resubscribe(self, asset_ids: list[str], reason: str, now: float) -> list[Item]:
         """Ask for new snapshots of books that are not to be trusted: stale, and the Gap."""

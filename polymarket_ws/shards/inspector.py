@@ -21,7 +21,9 @@ one at a time, after all lost connections, and of 200 assets at most.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
+from polymarket_ws.books.book import BookCore
 from polymarket_ws.channels.view import InspectableBooks
 from polymarket_ws.connection.connector import Connector
 from polymarket_ws.schedule import Schedule
@@ -174,18 +176,15 @@ class Inspector:
 
         What brought no answer is asked for again.
         """
-        wrong: dict[str, list[Decoded]] = {}
+        wrong: dict[str, list[tuple[Decoded, Sequence[BookCore]]]] = {}
         for asset_id, decoded in probe.answers.items():
             core = self._connection.wanted.cores.get(asset_id)
             if core is not None and isinstance(decoded.update, Snapshot) and core.valid:
-                reason = core.mismatch_reason
-                if self._view.books.settle(core, decoded.update, now) == "different":
-                    wrong.setdefault(reason, []).append(decoded)
-        for (
-            reason,
-            fresh,
-        ) in wrong.items():  # both tokens' books are mostly wrong: one Gap
-            self._connection.replace_wrong(fresh, reason, now)
+                settled = self._view.books.settle(core, decoded.update, now)
+                if settled.reason:
+                    wrong.setdefault(settled.reason, []).append((decoded, settled.changed))
+        for reason, replaced in wrong.items():  # both tokens' books are mostly wrong: one Gap
+            self._connection.tell_replaced(replaced, reason, now)
         if wrong:
             self._failover.leave_wrong_leader(now)
         self._view.release(probe.asset_ids)
@@ -211,6 +210,12 @@ class Inspector:
         core = self._connection.wanted.cores.get(asset_id)
         return core is None or (core.received_at or 0.0) >= self._asked_at
 
+    def _overrule(self, decoded: Decoded, now: float) -> Sequence[BookCore]:
+        snapshot = decoded.update
+        assert isinstance(snapshot, Snapshot)
+        core = self._connection.wanted.cores[snapshot.asset_id]
+        return self._view.books.overrule(core, snapshot, "silent", now).changed
+
     def _heal_frozen(self, fresh: list[Decoded], asset_ids: list[str], now: float) -> None:
         """Ask again for single books; a connection that is silent as a whole, or froze a book that
         was asked for again already, is made anew. A standby would go on with what is wrong, since
@@ -220,7 +225,8 @@ class Inspector:
         is_silent = self._asked_at - last_data_at >= (self._options.data_timeout or 0.0)
         if is_silent or not self._resubscribed.isdisjoint(asset_ids):
             if self._failover.has_standby:
-                self._connection.replace_wrong(fresh, "silent", now)
+                replaced = [(d, self._overrule(d, now)) for d in fresh]
+                self._connection.tell_replaced(replaced, "silent", now)
             self._connection.reconnect_silent(now)
             return
         self._resubscribed.update(asset_ids)

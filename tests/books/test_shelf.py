@@ -14,17 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymarket_ws.books.book import HELD_LIMIT, BookCore
+from polymarket_ws.books.book import BookCore
+from polymarket_ws.books.held import HELD_LIMIT
 from polymarket_ws.books.live_book import LiveBook, Top
 from polymarket_ws.books.proof import Parameters, book_hash, book_head
-from polymarket_ws.books.shelf import (
+from polymarket_ws.books.shelf import Books
+from polymarket_ws.books.suspects import SUSPECT_SECONDS
+from polymarket_ws.books.verification import NOTHING, PROBE, SNAPSHOT, Awaited
+from polymarket_ws.books.verifier import (
     CHECK_SECONDS,
     FAILING_SECONDS,
     FAILURES,
     RECIPE_ASSETS,
     STEP_SECONDS,
-    SUSPECT_SECONDS,
-    Books,
 )
 from polymarket_ws.events import Level
 from polymarket_ws.wire import prices
@@ -184,7 +186,7 @@ def test_a_snapshot_makes_a_book_live() -> None:
     [core] = books.replace(snapshot(7, bids, asks, hash="h7", last_trade_price="0.510"), now=98.5)
 
     shown = book.snapshot()
-    assert book.shows(core)
+    assert book._shows(core)
     assert (Level(Decimal("0.4"), Decimal("10.5")), Level(Decimal("0.3"), Decimal(5))) == shown.bids
     assert (Level(Decimal("0.6"), Decimal(1)), Level(Decimal("0.7"), Decimal(2))) == shown.asks
     assert (7, "h7", MARKET, YES) == (shown.timestamp_ms, shown.hash, shown.market, shown.asset_id)
@@ -285,7 +287,7 @@ def test_an_unsubscribed_book_stays_stale_for_good() -> None:
     books, [book] = make_books(YES)
     [core] = books.replace(snapshot(1), now=0)
 
-    book.leave()
+    book._leave()
     core.replace(snapshot(2))
     core.mark_stale("disconnect")
 
@@ -321,10 +323,10 @@ def test_a_handle_outlives_its_core() -> None:
     [old] = books.replace(snapshot(1), now=0)
     new = BookCore(YES)
 
-    book.show(new)
+    book._show(new)
     old.replace(snapshot(2))
 
-    assert (True, False) == (book.shows(new), book.shows(old))
+    assert (True, False) == (book._shows(new), book._shows(old))
     assert (False, None, YES) == (book.valid, book.best_bid, book.asset_id)
     new.replace(snapshot(3, bids=[("0.1", "1")]))
     assert (True, Decimal("0.1")) == (book.valid, book.best_bid)
@@ -355,7 +357,7 @@ def test_a_change_sets_the_size_of_a_level() -> None:
         now=99,
     )
 
-    assert book.shows(core)
+    assert book._shows(core)
     assert (numbers({"0.4": "3"}), numbers({"0.6": "10", "0.61": "4"})) == sides(book)
     assert (2, "h3", 1.0) == (book.top.timestamp_ms, book.snapshot().hash, book.age)
 
@@ -414,7 +416,7 @@ def test_a_change_older_than_its_snapshot_is_not_applied() -> None:
     late = read(books, changes(4, change("0.5", "1"), change("0.5", "2")), now=0)
     same = read(books, changes(5, change("0.45", "1")), now=0)
 
-    assert ([], 2, 1) == (late, books.late_changes, len(same))
+    assert ([], 2, 1) == (late, books.counts.late_changes, len(same))
     assert numbers({"0.4": "10", "0.45": "1"}) == sides(book)[0]
 
 
@@ -425,7 +427,7 @@ def test_a_tick_change_reaches_the_book() -> None:
 
     [core] = books.set_tick_size(YES, Decimal("0.001"), now=60)
 
-    assert book.shows(core)
+    assert book._shows(core)
     assert (Decimal("0.001"), 40.0) == (book.tick_size, book.age)
 
 
@@ -570,7 +572,7 @@ def test_held_changes_are_bounded() -> None:
 
     books.replace(snapshot(0), now=0)
 
-    assert 3 == books.held_overflows
+    assert 3 == books.counts.held_overflows
     assert Decimal(HELD_LIMIT + 3) == sides(book)[0][Decimal("0.5")]
 
 
@@ -583,7 +585,7 @@ def test_an_answer_without_tick_size_costs_no_memory() -> None:
 
     books.replace(snapshot(1, is_answer=False), now=0)
 
-    assert (0, numbers({"0.4": "10"})) == (books.held_overflows, sides(book)[0])
+    assert (0, numbers({"0.4": "10"})) == (books.counts.held_overflows, sides(book)[0])
 
 
 # --- the check of the top ------------------------------------------------------------------------
@@ -610,7 +612,7 @@ def test_the_top_agrees(
 
     read(books, changes(2, change("0.01", "0", best=told)), now=0)
 
-    assert ("unverified", 0) == (book.integrity, books.top_mismatches)
+    assert ("unverified", 0) == (book.integrity, books.counts.top_mismatches)
 
 
 @pytest.mark.parametrize(
@@ -636,7 +638,7 @@ def test_the_top_differs(
             read(books, changes(time, change("0.01", "0", best=told)), now=0)
 
     assert ("mismatch", "mismatch") == (book.integrity, book.top.integrity)
-    assert (1, 1) == (books.top_mismatches, len(caplog.records))
+    assert (1, 1) == (books.counts.top_mismatches, len(caplog.records))
     assert book.valid
 
 
@@ -666,7 +668,7 @@ def test_a_mismatch_ends_when_the_best_prices_agree_again() -> None:
     books.replace(snapshot(5), now=0)
 
     assert ["mismatch", "unverified", "mismatch"] == seen
-    assert ("unverified", 2) == (book.integrity, books.top_mismatches)
+    assert ("unverified", 2) == (book.integrity, books.counts.top_mismatches)
 
 
 def test_only_the_last_entry_of_a_message_is_checked() -> None:
@@ -684,7 +686,7 @@ def test_only_the_last_entry_of_a_message_is_checked() -> None:
         now=0,
     )
 
-    assert ("unverified", 0) == (book.integrity, books.top_mismatches)
+    assert ("unverified", 0) == (book.integrity, books.counts.top_mismatches)
 
 
 def test_the_check_can_be_off() -> None:
@@ -694,7 +696,7 @@ def test_the_check_can_be_off() -> None:
 
     read(books, changes(2, change("0.5", "1", best=("0.9", "0.95"))), now=0)
 
-    assert ("unverified", 0) == (book.integrity, books.top_mismatches)
+    assert ("unverified", 0) == (book.integrity, books.counts.top_mismatches)
 
 
 # --- the check of the hash -----------------------------------------------------------------------
@@ -761,7 +763,11 @@ def test_a_snapshots_own_hash_verifies_it() -> None:
     books, [book], _ = hashed(YES)
 
     assert ("verified", "verified", NEVER) == (book.integrity, book.top.integrity, books.deadline)
-    assert (1, 0, 0) == (books.hash_checks, books.hash_mismatches, books.unverifiable)
+    assert (1, 0, 0) == (
+        books.counts.hash_checks,
+        books.counts.hash_mismatches,
+        books.counts.unverifiable,
+    )
 
 
 @pytest.mark.parametrize("hash", [None, "", "0" * 40, "h1", REAL])
@@ -775,7 +781,7 @@ def test_a_snapshot_may_have_no_hash_to_check(
     read(books, changes(2, change("0.5", "1", hash=REAL)), now=1)
 
     assert ("unverified", NEVER, []) == (book.integrity, books.deadline, books.tick(9))
-    assert (1, 0, []) == (books.unverifiable, books.hash_mismatches, caplog.records)
+    assert (1, 0, []) == (books.counts.unverifiable, books.counts.hash_mismatches, caplog.records)
 
 
 def test_a_refresh_before_any_tick_size_is_not_checked() -> None:
@@ -784,7 +790,7 @@ def test_a_refresh_before_any_tick_size_is_not_checked() -> None:
 
     books.replace(Told().snapshot(is_answer=False), now=0)
 
-    assert ("unverified", 1) == (book.integrity, books.unverifiable)
+    assert ("unverified", 1) == (book.integrity, books.counts.unverifiable)
 
 
 def test_a_refresh_is_learned_from_when_the_answer_was_not() -> None:
@@ -794,7 +800,7 @@ def test_a_refresh_is_learned_from_when_the_answer_was_not() -> None:
 
     books.replace(Told().snapshot(5, is_answer=False), now=0)
 
-    assert ("verified", 1) == (book.integrity, books.unverifiable)
+    assert ("verified", 1) == (book.integrity, books.counts.unverifiable)
 
 
 def test_a_change_is_checked_at_the_end_of_its_read() -> None:
@@ -804,7 +810,7 @@ def test_a_change_is_checked_at_the_end_of_its_read() -> None:
 
     assert (5, "verified") == (books.deadline, book.integrity)
     assert [] == books.tick(5)
-    assert (2, NEVER) == (books.hash_checks, books.deadline)
+    assert (2, NEVER) == (books.counts.hash_checks, books.deadline)
 
 
 def test_an_asset_is_checked_at_most_once_in_a_tenth_of_a_second() -> None:
@@ -818,7 +824,11 @@ def test_an_asset_is_checked_at_most_once_in_a_tenth_of_a_second() -> None:
     due = books.deadline
     books.tick(due)
 
-    assert (5 + CHECK_SECONDS, 3, 0) == (due, books.hash_checks, books.hash_mismatches)
+    assert (5 + CHECK_SECONDS, 3, 0) == (
+        due,
+        books.counts.hash_checks,
+        books.counts.hash_mismatches,
+    )
 
 
 def test_a_step_in_two_reads_is_proved_when_it_is_whole() -> None:
@@ -828,12 +838,12 @@ def test_a_step_in_two_reads_is_proved_when_it_is_whole() -> None:
     hash = told.hash(2)
 
     read(books, changes(2, change("0.2", "1", hash=hash)), now=5)
-    early = (books.tick(5), books.hash_checks, book.integrity, books.deadline)
+    early = (books.tick(5), books.counts.hash_checks, book.integrity, books.deadline)
     read(books, changes(2, change("0.3", "7", hash=hash)), now=5.01)
     books.tick(5.01)
 
     assert ([], 1, "verified", 5 + STEP_SECONDS) == early
-    assert (2, 0, NEVER) == (books.hash_checks, books.hash_mismatches, books.deadline)
+    assert (2, 0, NEVER) == (books.counts.hash_checks, books.counts.hash_mismatches, books.deadline)
 
 
 def test_the_end_of_a_step_is_counted_from_its_newest_message() -> None:
@@ -845,7 +855,7 @@ def test_the_end_of_a_step_is_counted_from_its_newest_message() -> None:
     [core] = books.tick(5.03 + STEP_SECONDS)
 
     assert ([], "verified", 5.03 + STEP_SECONDS) == early
-    assert ("mismatch", True) == (book.integrity, book.shows(core))
+    assert ("mismatch", True) == (book.integrity, book._shows(core))
     read(books, changes(3, change("0.2", "1", hash=REAL)), now=6)
     books.tick(6)
     assert [] == books.tick(6 + STEP_SECONDS)
@@ -857,15 +867,15 @@ def test_a_lost_change_shows_in_the_next_hash() -> None:
     told.change(2, "0.3", "7")
 
     [core] = read_step(books, told.change(3, "0.2", "1"), now=5)
-    reason = core.mismatch_reason
+    reason = core.verification.finding.reason
     seen = book.integrity
     read(books, told.change(4, "0.3", "8"), now=6)
     [healed] = books.tick(6)
 
     assert ("mismatch", "hash_mismatch", "verified") == (seen, reason, book.integrity)
-    assert book.shows(core)
+    assert book._shows(core)
     assert core is healed
-    assert (1, 0) == (books.hash_mismatches, books.top_mismatches)
+    assert (1, 0) == (books.counts.hash_mismatches, books.counts.top_mismatches)
 
 
 def test_a_trade_through_several_levels_is_no_mismatch() -> None:
@@ -883,7 +893,7 @@ def test_a_change_without_a_hash_is_unverified() -> None:
     read(books, changes(2, change("0.2", "1")), now=5)
 
     assert [book.asset_id] == [core.asset_id for core in books.tick(5)]
-    assert ("unverified", 1) == (book.integrity, books.unverifiable)
+    assert ("unverified", 1) == (book.integrity, books.counts.unverifiable)
     told.bids["0.2"] = "1"
     read(books, told.change(3, "0.45", "1"), now=6)
     books.tick(6)
@@ -901,9 +911,9 @@ def test_a_hash_that_fits_proves_a_book_whose_top_was_told_wrong() -> None:
     [core] = books.tick(books.deadline)
 
     assert ([], Decimal("0.4"), 5 + STEP_SECONDS) == seen
-    assert book.shows(core)
+    assert book._shows(core)
     assert ("verified", Decimal("0.45"), NEVER) == (book.integrity, book.best_bid, books.deadline)
-    assert (0, 0) == (books.top_mismatches, books.hash_mismatches)
+    assert (0, 0) == (books.counts.top_mismatches, books.counts.hash_mismatches)
 
 
 def test_a_wrong_top_is_a_mismatch_when_its_step_has_ended() -> None:
@@ -915,13 +925,13 @@ def test_a_wrong_top_is_a_mismatch_when_its_step_has_ended() -> None:
     books.tick(5)
     before = book.integrity
     [core] = books.tick(5 + STEP_SECONDS)
-    seen = (before, book.integrity, core.mismatch_reason)
+    seen = (before, book.integrity, core.verification.finding.reason)
     read(books, told.change(3, "0.45", "2"), now=6)
     books.tick(6)
 
     assert ("verified", "mismatch", "top_mismatch") == seen
     assert ("verified", NEVER) == (book.integrity, books.deadline)
-    assert (1, 1) == (books.top_mismatches, books.hash_mismatches)
+    assert (1, 1) == (books.counts.top_mismatches, books.counts.hash_mismatches)
 
 
 @pytest.mark.parametrize("event", ["print", "tick"])
@@ -938,7 +948,7 @@ def test_a_pending_check_is_settled_before_its_inputs_change(event: str) -> None
     else:
         books.set_tick_size(NO, Decimal("0.001"), now=0.01)
 
-    assert (CHECK_SECONDS, NEVER, 4) == (pending, books.deadline, books.hash_checks)
+    assert (CHECK_SECONDS, NEVER, 4) == (pending, books.deadline, books.counts.hash_checks)
     assert ["verified", "verified"] == integrities(handles)
 
 
@@ -1032,7 +1042,7 @@ def test_a_refresh_that_repeats_the_book_costs_no_hash() -> None:
 
     books.replace(yes.snapshot(2, is_answer=False), now=0.06)
 
-    assert (["verified", "verified"], 2) == (integrities(handles), books.hash_checks)
+    assert (["verified", "verified"], 2) == (integrities(handles), books.counts.hash_checks)
     assert ([], CHECK_SECONDS) == (books.take_proofs(), books.deadline)
 
 
@@ -1052,7 +1062,7 @@ def test_refreshes_that_repeat_the_book_hide_no_lost_tick() -> None:
     assert ["mismatch"] * 5 == seen
     assert [YES] == [core.asset_id for core in suspects]
 
-    assert "equal" == books.settle(suspects[0], told.snapshot(5), now=6)
+    assert "equal" == books.settle(suspects[0], told.snapshot(5), now=6).finding
     assert ("verified", Decimal("0.001")) == (book.integrity, book.tick_size)
 
 
@@ -1074,7 +1084,7 @@ def test_evidence_does_not_undo_what_was_heard_after_it_was_asked_for() -> None:
     books.set_tick_size(YES, Decimal("0.001"), now=4.1)
     books.set_last_trade_price(MARKET, YES, Decimal("0.42"), now=4.2)
 
-    assert "equal" == books.settle(core, evidence, now=4.3)
+    assert "equal" == books.settle(core, evidence, now=4.3).finding
     assert (Decimal("0.001"), Decimal("0.42")) == (book.tick_size, book.last_trade_price)
 
     told.price = "0.42"
@@ -1090,7 +1100,7 @@ def test_a_change_that_bridges_to_the_evidence_is_checked() -> None:
     told.tick_size = "0.001"
     read(books, told.change(3, "0.45", "2"), now=4.2)
 
-    assert "equal" == books.settle(core, evidence, now=4.3)
+    assert "equal" == books.settle(core, evidence, now=4.3).finding
     books.tick(4.3 + CHECK_SECONDS)
 
     assert "mismatch" == book.integrity
@@ -1103,11 +1113,10 @@ def test_what_came_since_is_put_on_top_of_evidence_that_differs() -> None:
     evidence = told.snapshot(3)
     read(books, told.change(4, "0.46", "7"), now=4.2)
 
-    assert "different" == books.settle(core, evidence, now=4.3)
-    books.mark_stale("hash_mismatch", asset_id=YES)
-    books.replace(evidence, now=4.3)
+    settled = books.settle(core, evidence, now=4.3)
     books.tick(4.3 + CHECK_SECONDS)
 
+    assert ("different", "hash_mismatch", [core]) == settled
     assert (True, "verified", 4) == (book.valid, book.integrity, book.top.timestamp_ms)
 
 
@@ -1135,16 +1144,17 @@ def test_a_stale_book_waits_for_no_evidence() -> None:
     assert [core] == books.suspects(5 + SUSPECT_SECONDS)
 
 
-def test_a_book_awaits_an_answer_or_evidence_or_nothing() -> None:
-    """Changes are held for either."""
+def test_giving_a_probe_up_leaves_what_a_subscription_waits_for() -> None:
+    """Its answer may be older than the changes that are held for it."""
     core = BookCore(YES)
-    seen: list[tuple[bool, bool, bool]] = []
-    for step in (core.release, core.await_snapshot, core.await_probe, core.release):
+    seen: list[Awaited] = []
+    for step in (core.await_probe, core.release_probe, core.await_probe, core.await_snapshot):
         step()
-        seen.append((core.is_awaited, core.awaits_answer, core.awaits_probe))
+        seen.append(core.verification.awaited)
+    core.release_probe()
 
-    nothing, answer, evidence = (False, False, False), (True, True, False), (True, False, True)
-    assert [nothing, answer, evidence, nothing] == seen
+    assert [PROBE, NOTHING, PROBE, SNAPSHOT] == seen
+    assert SNAPSHOT is core.verification.awaited
 
 
 def test_a_mismatch_while_evidence_is_on_its_way_is_a_suspicion_after_it() -> None:
@@ -1155,7 +1165,7 @@ def test_a_mismatch_while_evidence_is_on_its_way_is_a_suspicion_after_it() -> No
     [entry] = told.change(2, "0.45", "1").changes
     read_step(books, changes(2, attrs.evolve(entry, best_bid="0.5", hash=REAL)), now=5)
     early = books.suspects(5 + SUSPECT_SECONDS)
-    core.release()
+    core.release_probe()
 
     assert ("mismatch", [], [core]) == (
         book.integrity,
@@ -1173,7 +1183,11 @@ def test_a_refresh_with_another_hash_is_a_mismatch(was_wrong: bool) -> None:
 
     books.replace(told.snapshot(3, is_answer=False)._replace(hash=REAL), now=6)
 
-    assert ("mismatch", 1, []) == (book.integrity, books.hash_mismatches, books.take_proofs())
+    assert ("mismatch", 1, []) == (
+        book.integrity,
+        books.counts.hash_mismatches,
+        books.take_proofs(),
+    )
     assert (5 if was_wrong else 6) + SUSPECT_SECONDS == books.deadline
 
 
@@ -1183,7 +1197,7 @@ def test_a_refresh_is_checked_by_its_own_hash() -> None:
 
     books.replace(told.snapshot(5, is_answer=False), now=1)
 
-    assert ("verified", 2, []) == (book.integrity, books.hash_checks, books.take_proofs())
+    assert ("verified", 2, []) == (book.integrity, books.counts.hash_checks, books.take_proofs())
 
 
 @pytest.mark.parametrize("verify", ["hash", "top"])
@@ -1207,7 +1221,7 @@ def test_a_refresh_that_differs_proves_the_book_wrong(
     books.replace(snapshot(2, bids, is_answer=False), now=0)
 
     assert ([(core, "refresh_mismatch")] if is_proof else []) == books.take_proofs()
-    assert ([], int(is_proof)) == (books.take_proofs(), books.refresh_mismatches)
+    assert ([], int(is_proof)) == (books.take_proofs(), books.counts.refresh_mismatches)
     assert {Decimal(p): Decimal(s) for p, s in bids} == sides(book)[0]
 
 
@@ -1223,7 +1237,7 @@ def test_a_refresh_that_differs_may_prove_nothing(why: str) -> None:
     time = 1 if why == "older" else 3
     books.replace(snapshot(time, [("0.1", "1")], is_answer=why == "answer"), now=0)
 
-    assert ([], 0) == (books.take_proofs(), books.refresh_mismatches)
+    assert ([], 0) == (books.take_proofs(), books.counts.refresh_mismatches)
 
 
 def lasting_mismatch() -> tuple[Books, LiveBook, Told, BookCore]:
@@ -1254,7 +1268,10 @@ def test_a_suspect_whose_top_comes_and_goes_is_one_suspect() -> None:
         timestamp = 4 + number
         [entry] = told.change(timestamp, "0.1", "1").changes
         read_step(books, changes(timestamp, attrs.evolve(entry, best_bid=best_bid)), now=8 + number)
-        assert (bool(best_bid), "mismatch") == (core.top_differs, book.integrity)
+        assert (bool(best_bid), "mismatch") == (
+            core.verification.finding.top_differs,
+            book.integrity,
+        )
 
     assert [] == books.suspects(99)
 
@@ -1294,9 +1311,9 @@ def test_a_new_mismatch_makes_a_suspect_anew() -> None:
     told.change(4, "0.3", "9")
     read_step(books, told.change(5, "0.2", "2"), now=9)
 
-    was_awaited = core.is_awaited
+    was_awaited = core.verification.awaited.holds
     assert [core] == books.suspects(9 + SUSPECT_SECONDS)
-    assert (False, True) == (was_awaited, core.is_awaited)
+    assert (False, True) == (was_awaited, core.verification.awaited.holds)
 
 
 def test_a_book_that_awaits_its_answer_is_no_suspect_yet() -> None:
@@ -1305,7 +1322,7 @@ def test_a_book_that_awaits_its_answer_is_no_suspect_yet() -> None:
     books.await_snapshots([YES])
 
     assert ([], 9) == (books.suspects(7), books.deadline)
-    core.release()
+    core.hold(9, [change("0.2", "1")] * (HELD_LIMIT + 1))
     assert [core] == books.suspects(9)
 
 
@@ -1321,7 +1338,10 @@ def test_equal_evidence_acquits_a_book(verify: str) -> None:
     [core] = books.suspects(7)
     wrong = (book.integrity, core.differs_from(told.snapshot(2)))
 
-    assert ("equal", ("mismatch", False)) == (books.settle(core, told.snapshot(2), 8), wrong)
+    assert ("equal", ("mismatch", False)) == (
+        books.settle(core, told.snapshot(2), 8).finding,
+        wrong,
+    )
     assert {"hash": "verified", "top": "unverified"}[verify] == book.integrity
     assert (NEVER, []) == (books.deadline, books.suspects(99))
 
@@ -1330,7 +1350,7 @@ def test_a_mismatch_whose_evidence_will_not_come_is_doubted_again() -> None:
     """Another connection leads now: what was asked for beside the former one is void."""
     books, book, _, core = lasting_mismatch()
     assert [core] == books.suspects(99)
-    core.release()
+    core.release_probe()
     assert [] == books.suspects(200)
 
     books.suspect_again(200)
@@ -1355,12 +1375,12 @@ def test_a_book_that_is_acquitted_again_and_again_is_asked_about_ever_less_often
         asked_after.append(books.deadline - now)
         [core] = books.suspects(books.deadline)
         snapshot = told.snapshot(number)._replace(hash=None)
-        assert "equal" == books.settle(core, snapshot, now + 50)
+        assert "equal" == books.settle(core, snapshot, now + 50).finding
 
     assert [2.0, 4.0, 8.0, 16.0] == asked_after
-    assert 4 == core.pardons
+    assert 4 == core.verification.false_alarms
     books.replace(told.snapshot(9), now=1000)
-    assert 0 == core.pardons
+    assert 0 == core.verification.false_alarms
 
 
 @pytest.mark.parametrize("hash", [REAL, None])
@@ -1370,7 +1390,7 @@ def test_equal_evidence_may_leave_a_book_unverified(hash: str | None) -> None:
     told.bids["0.3"] = "5"
     books.suspects(7)
 
-    finding = books.settle(core, told.snapshot(3)._replace(hash=hash), 8)
+    finding = books.settle(core, told.snapshot(3)._replace(hash=hash), 8).finding
 
     assert ("equal", "unverified", NEVER) == (finding, book.integrity, books.deadline)
 
@@ -1382,18 +1402,17 @@ def test_equal_evidence_without_a_tick_may_fail_its_own_check() -> None:
     books.suspects(7)
     whole = told.snapshot(3, is_answer=False)._replace(hash=REAL)
 
-    assert ("equal", "unverified") == (books.settle(core, whole, 8), book.integrity)
+    assert ("equal", "unverified") == (books.settle(core, whole, 8).finding, book.integrity)
 
 
-def test_different_evidence_is_adopted_by_its_caller() -> None:
+def test_a_probes_different_snapshot_is_adopted() -> None:
     """With the changes that came since the book became a suspect."""
     books, book, told, core = lasting_mismatch()
     books.suspects(7)
     probe = told.snapshot(3)
     read(books, told.change(4, "0.25", "1"), now=8)
 
-    finding = (core.differs_from(probe), books.settle(core, probe, 8))
-    books.replace(probe, now=8)
+    finding = (core.differs_from(probe), books.settle(core, probe, 8).finding)
     books.tick(8 + CHECK_SECONDS)
 
     assert ((True, "different"), "verified") == (finding, book.integrity)
@@ -1406,7 +1425,7 @@ def test_evidence_of_another_time_is_unclear(time: int) -> None:
     books, book, told, core = lasting_mismatch()
     books.suspects(7)
 
-    assert "unclear" == books.settle(core, told.snapshot(time), 8)
+    assert "unclear" == books.settle(core, told.snapshot(time), 8).finding
     assert ("mismatch", 8 + SUSPECT_SECONDS) == (book.integrity, books.deadline)
     assert ([], [core]) == (books.suspects(9.9), books.suspects(10))
 
@@ -1445,7 +1464,7 @@ def test_a_recipe_that_fits_hardly_any_book_is_given_up(caplog: pytest.LogCaptur
     """It fails for more than half, from their first snapshot on: "top", and one WARNING."""
     books, changed = many_books(RECIPE_ASSETS - 1)
 
-    assert ("top", NEVER) == (books.verify, books.deadline)
+    assert ("top", NEVER) == (books.verifier.verify, books.deadline)
     assert ["8", "0", "1", "2", "3"] == [core.asset_id for core in changed]
     assert {"unverified"} == {core.integrity for core in books}
     assert ["the hashes of 5 of 9 books fit no known recipe: only best prices are checked"] == [
@@ -1456,13 +1475,13 @@ def test_a_recipe_that_fits_hardly_any_book_is_given_up(caplog: pytest.LogCaptur
 def test_a_recipe_that_fits_half_of_the_books_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     """The others are unverified. A book that is removed counts no more."""
     books, _ = many_books(RECIPE_ASSETS)
-    kept, warnings = books.verify, len(caplog.records)
+    kept, warnings = books.verifier.verify, len(caplog.records)
     books.remove("9")
     books.remove("4")
     books.add(BookCore("4"))
     books.replace(snapshot(asset_id="4", hash=REAL), now=0)
 
-    assert ("hash", 0, "top") == (kept, warnings, books.verify)
+    assert ("hash", 0, "top") == (kept, warnings, books.verifier.verify)
 
 
 def test_a_lost_recipe_is_noticed_by_evidence_too() -> None:
@@ -1477,17 +1496,17 @@ def test_a_lost_recipe_is_noticed_by_evidence_too() -> None:
     for core, one in zip(suspects, told, strict=True):
         books.settle(core, one.snapshot(2)._replace(hash=REAL), 8)
 
-    assert ("top", {"unverified"}) == (books.verify, set(integrities(handles)))
+    assert ("top", {"unverified"}) == (books.verifier.verify, set(integrities(handles)))
 
 
 def test_a_stale_book_is_not_checked() -> None:
-    """Not by a check that was due when another thread ended its subscription."""
-    books, [book], [told] = hashed(YES)
+    """Not by a check that was due when it became stale."""
+    books, _, [told] = hashed(YES)
     read(books, told.change(2, "0.45", "1"), now=5)
 
-    book.leave()
+    books.mark_stale("disconnect")
 
-    assert ([], 1) == (books.tick(5), books.hash_checks)
+    assert ([], 1) == (books.tick(5), books.counts.hash_checks)
 
 
 # --- properties ----------------------------------------------------------------------------------
@@ -1572,7 +1591,7 @@ def test_a_book_equals_a_plain_model(steps: list[tuple[str, Any]]) -> None:
             if step == "resubscribe":
                 books.remove(YES)
                 books.add(core := BookCore(YES))
-                book.show(core)
+                book._show(core)
             if step != "refresh":
                 books.await_snapshots([YES])
                 read(books, changes(10 * time - 1, change("0.77", "7")), now=0)

@@ -19,13 +19,9 @@ from kit.recorder import DEADLINE, Recorder
 
 from polymarket_ws import Book, LiveBook, Subscriber
 from polymarket_ws.books.book import BookCore
-from polymarket_ws.books.shelf import (
-    CHECK_SECONDS,
-    LONGEST_STEP,
-    RECIPE_ASSETS,
-    STEP_SECONDS,
-    Books,
-)
+from polymarket_ws.books.shelf import Books
+from polymarket_ws.books.verification import FindingCause
+from polymarket_ws.books.verifier import CHECK_SECONDS, LONGEST_STEP, RECIPE_ASSETS, STEP_SECONDS
 from polymarket_ws.channels.market import MarketView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.testing import FakeServer, SimulatedExchange
@@ -171,7 +167,7 @@ def test_a_step_cut_by_reads_is_no_mismatch(seed: int, price: Any, timing: Any) 
         before = after
 
     connection.wait(1.0)
-    counts = connection.books
+    counts = connection.books.counts
     assert {"verified"} == connection.integrities()
     assert (0, 0, 0) == (counts.hash_mismatches, counts.top_mismatches, counts.refresh_mismatches)
 
@@ -240,7 +236,7 @@ def test_a_refresh_after_a_step_proves_nothing_wrong(seed: int, data: st.DataObj
     connection.read(*told[:cut])
     connection.read(*told[cut:])
 
-    assert ([], 0) == (connection.books.take_proofs(), connection.books.refresh_mismatches)
+    assert ([], 0) == (connection.books.take_proofs(), connection.books.counts.refresh_mismatches)
     assert truth(connection) == connection.shown()
     assert sum(e["event_type"] == "price_change" for e in told) == 3
 
@@ -310,7 +306,11 @@ def test_a_step_that_never_ends_is_shown_and_judged_after_a_while() -> None:
     early = core.integrity
     connection.wait(STEP_SECONDS / 2)
 
-    assert ("verified", "mismatch", "top_mismatch") == (early, core.integrity, core.mismatch_reason)
+    assert ("verified", "mismatch", "top_mismatch") == (
+        early,
+        core.integrity,
+        core.verification.finding.reason,
+    )
     assert core.published is core.latest
 
     exchange, connection, [first, _] = crossing_step()
@@ -335,10 +335,10 @@ def test_the_timer_of_a_completed_step_ends_no_later_one() -> None:
     connection.read(first)
     connection.wait(STEP_SECONDS * 0.8)
 
-    assert ({"unverified"}, 0) == (connection.integrities(), connection.books.top_mismatches)
+    assert ({"unverified"}, 0) == (connection.integrities(), connection.books.counts.top_mismatches)
     connection.read(last)
     connection.wait(1.0)
-    assert ({"unverified"}, 0) == (connection.integrities(), connection.books.top_mismatches)
+    assert ({"unverified"}, 0) == (connection.integrities(), connection.books.counts.top_mismatches)
     assert truth(connection) == connection.shown()
 
 
@@ -349,8 +349,8 @@ def test_a_late_change_ends_no_step() -> None:
     connection.read({**first, "timestamp": "1"})
     connection.read(last)
 
-    assert ({"verified"}, 0) == (connection.integrities(), connection.books.top_mismatches)
-    assert 2 == connection.books.late_changes
+    assert ({"verified"}, 0) == (connection.integrities(), connection.books.counts.top_mismatches)
+    assert 2 == connection.books.counts.late_changes
 
 
 def test_a_step_that_is_open_when_the_recipe_is_given_up_is_judged_by_its_best_prices() -> None:
@@ -366,7 +366,7 @@ def test_a_step_that_is_open_when_the_recipe_is_given_up_is_judged_by_its_best_p
     for stranger in strangers:
         connection.books.add(BookCore(stranger["asset_id"]))
         connection.read(stranger)
-    given_up = connection.books.verify
+    given_up = connection.books.verifier.verify
     connection.read(last)
     connection.wait(1.0)
 
@@ -381,7 +381,7 @@ def test_a_message_of_the_next_step_ends_the_one_before() -> None:
 
     connection.read(first, *later)
 
-    assert 2 == connection.books.top_mismatches
+    assert 2 == connection.books.counts.top_mismatches
     assert {"mismatch"} == connection.integrities()
 
 
@@ -400,7 +400,7 @@ def test_a_tick_change_ends_a_step_and_a_print_does_not(how: str) -> None:
     connection.wait(1.0)
 
     assert {"tick": {"mismatch"}, "print": {"verified"}}[how] == seen
-    assert {"tick": 2, "print": 0}[how] == connection.books.top_mismatches
+    assert {"tick": 2, "print": 0}[how] == connection.books.counts.top_mismatches
 
 
 def test_an_unfinished_step_ends_with_its_connection() -> None:
@@ -428,9 +428,9 @@ def test_evidence_that_has_the_whole_step_does_not_judge_half_of_it() -> None:
     assert isinstance(decoded, Decoded)
     assert isinstance(decoded.update, Snapshot)
 
-    assert "unclear" == connection.books.settle(core, decoded.update, connection.now)
+    assert "unclear" == connection.books.settle(core, decoded.update, connection.now).finding
     connection.read(last)
-    assert "equal" == connection.books.settle(core, decoded.update, connection.now)
+    assert "equal" == connection.books.settle(core, decoded.update, connection.now).finding
 
 
 def test_evidence_of_before_a_step_does_not_show_half_of_it() -> None:
@@ -441,14 +441,14 @@ def test_evidence_of_before_a_step_does_not_show_half_of_it() -> None:
     [decoded] = decode_market(json.dumps(SimulatedExchange(5, 1).snapshot(yes)), 0)
     assert isinstance(decoded, Decoded)
     assert isinstance(decoded.update, Snapshot)
-    core.judge("mismatch")
+    core.find(FindingCause.HASH_DIFFERS)
     core.await_probe()
     connection.read(first)
 
-    assert "equal" == connection.books.settle(core, decoded.update, connection.now)
+    assert "equal" == connection.books.settle(core, decoded.update, connection.now).finding
     assert (before, "verified") == (connection.shown()[yes], core.integrity)
     connection.wait(STEP_SECONDS)
-    assert ("mismatch", "top_mismatch") == (core.integrity, core.mismatch_reason)
+    assert ("mismatch", "top_mismatch") == (core.integrity, core.verification.finding.reason)
     connection.read(last)
     connection.wait(1.0)
     assert "verified" == core.integrity

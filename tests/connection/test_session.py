@@ -35,7 +35,7 @@ from polymarket_ws.events import EVENTS, Book, Frame, Gap, PriceChange, Resync, 
 from polymarket_ws.net.frames import Close, Pong
 from polymarket_ws.options import Options
 from polymarket_ws.wire.decode import decode_market
-from polymarket_ws.wire.updates import Decoded
+from polymarket_ws.wire.updates import Decoded, Snapshot
 
 MARKET = "0x" + "a" * 64
 NO_BOOK_TEXT = json.dumps({"event_type": "later", "n": 1})
@@ -103,12 +103,12 @@ class Market:
     def __init__(
         self, *, opened: bool = True, hears_frames: bool = False, options: Options = OPTIONS
     ) -> None:
-        books = Books()
+        self.shelf = Books()
         heard = frozenset(EVENTS) if hears_frames else frozenset(EVENTS) - {"frame"}
         cores = {id_: BookCore(id_) for id_ in ("1", "2")}
         self.books = {id_: LiveBook(core, lambda: 0.0) for id_, core in cores.items()}
         self.wanted = Wanted(frozenset(cores), cores)
-        view = MarketView(books)
+        view = MarketView(self.shelf)
         view.want(self.wanted)
         self.session = Session("main", market_dialect(), view, options, Tally(), lambda: heard)
         if opened:
@@ -569,19 +569,19 @@ def test_a_refresh_that_proves_a_loss_is_a_gap_healed_at_once() -> None:
     assert [("Gap", "refresh_mismatch", "1"), ("Resync", "refresh_mismatch", "1")] == gaps(items)
 
 
-def test_proof_from_elsewhere_replaces_a_book() -> None:
-    """Gap, the new book, Resync; nothing for a book that was stale already."""
+def test_a_replaced_book_is_told_with_its_gap() -> None:
+    """Gap, the new book, its event, Resync."""
     market = Market()
     market.receive(text_frame(book_text()))
-    fresh = [d for d in decode_market(book_text(bid="0.3"), 0) if isinstance(d, Decoded)]
+    [fresh] = [d for d in decode_market(book_text(bid="0.3"), 0) if isinstance(d, Decoded)]
+    assert isinstance(fresh.update, Snapshot)
+    changed = market.shelf.replace(fresh.update, OPENED_AT)
 
-    items = market.session.replace_wrong(fresh, "hash_mismatch", OPENED_AT)
+    items = market.session.tell_replaced([(fresh, changed)], "hash_mismatch", OPENED_AT)
 
     assert [Gap, BookCore, Book, Resync] == [type(item) for item in items]
     assert [("Gap", "hash_mismatch", "1"), ("Resync", "hash_mismatch", "1")] == gaps(items)
     assert Decimal("0.3") == market.books["1"].best_bid
-    market.receive(flaw())
-    assert [] == market.session.replace_wrong(fresh, "hash_mismatch", OPENED_AT)
 
 
 def test_books_in_doubt_are_asked_for_anew() -> None:
@@ -863,6 +863,6 @@ def test_what_is_asked_for_again_is_awaited() -> None:
     asked = market.sent()
 
     assert (renewal("2"), {"2"}) == (asked, set(market.session.unanswered))
-    assert market.wanted.cores["2"].is_awaited
+    assert market.wanted.cores["2"].verification.awaited.holds
     market.session.tick(OPENED_AT + OPTIONS.first_event_timeout)
     assert asked == [text for text in market.sent() if text != "PING"]

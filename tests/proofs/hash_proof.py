@@ -86,10 +86,11 @@ class Line:
         (fresh,) = decode_market(json.dumps(self.exchange.snapshot(core.asset_id)), 0)
         assert isinstance(fresh, Decoded)
         assert isinstance(fresh.update, Snapshot)
-        reason = core.mismatch_reason
-        if self.books.settle(core, fresh.update, self.now) == "different":
-            self._keep(self.session.replace_wrong([fresh], reason, self.now))
-        core.release()
+        settled = self.books.settle(core, fresh.update, self.now)
+        if settled.reason:
+            replaced = [(fresh, settled.changed)]
+            self._keep(self.session.tell_replaced(replaced, settled.reason, self.now))
+        core.release_probe()
 
     def _keep(self, items: list[Any]) -> None:
         self.told += [(self.now, item) for item in items if isinstance(item, (Gap, Resync))]
@@ -157,11 +158,11 @@ def quiet(events: int) -> None:
             line.receive(json.dumps(event), now)
             if count >= events and is_comparable:
                 break
-        wrong, books = len(line.wrong()), line.books
+        wrong, counts = len(line.wrong()), line.books.counts
         print(
             f"{switches}: {events} events, false gaps {len(line.told)}, false mismatches "
-            f"{books.hash_mismatches} by hash, {books.top_mismatches} by best prices, "
-            f"warnings {warnings.count}, wrong books {wrong}, checks {books.hash_checks}, "
+            f"{counts.hash_mismatches} by hash, {counts.top_mismatches} by best prices, "
+            f"warnings {warnings.count}, wrong books {wrong}, checks {counts.hash_checks}, "
             f"tick changes {kinds['tick_size_change']}, {time.perf_counter() - began:.0f} s",
             flush=True,
         )

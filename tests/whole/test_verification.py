@@ -13,7 +13,9 @@ import pytest
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
-from polymarket_ws.books.shelf import CHECK_SECONDS, STEP_SECONDS, SUSPECT_SECONDS, Books
+from polymarket_ws.books.shelf import Books
+from polymarket_ws.books.suspects import SUSPECT_SECONDS
+from polymarket_ws.books.verifier import CHECK_SECONDS, STEP_SECONDS
 from polymarket_ws.channels.market import MarketView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.testing import SimulatedExchange
@@ -104,9 +106,13 @@ def test_a_right_stream_is_never_doubted(
 
     books = reader.books
     assert ([], set(), []) == (reader.suspects, reader.mismatches, books.take_proofs())
-    assert (0, 0, 0) == (books.hash_mismatches, books.top_mismatches, books.unverifiable)
+    assert (0, 0, 0) == (
+        books.counts.hash_mismatches,
+        books.counts.top_mismatches,
+        books.counts.unverifiable,
+    )
     assert {"verified"} == reader.integrities()
-    assert books.hash_checks > EVENTS / 10
+    assert books.counts.hash_checks > EVENTS / 10
     assert min(kinds["tick_size_change"], kinds["last_trade_price"]) > 0
 
 
@@ -229,8 +235,7 @@ def test_a_lost_change_makes_a_suspect_that_a_probe_heals() -> None:
     assert isinstance(decoded, Decoded)
     snapshot: Any = decoded.update
 
-    finding = reader.books.settle(reader.cores[yes], snapshot, market.now)
-    reader.books.replace(snapshot, market.now)
+    finding = reader.books.settle(reader.cores[yes], snapshot, market.now).finding
     reader.books.tick(market.now + CHECK_SECONDS)
 
     assert ({yes, no}, "different") == (set(suspects), finding)
@@ -265,8 +270,8 @@ def test_the_loss_in_the_live_capture_is_noticed() -> None:
     assert len(frames) - 49 == sum(not wrong for wrong in seen.values())
     assert ({"verified"}, 2, 0, []) == (
         reader.integrities(),
-        reader.books.hash_mismatches,
-        reader.books.unverifiable,
+        reader.books.counts.hash_mismatches,
+        reader.books.counts.unverifiable,
         reader.books.take_proofs(),
     )
 
@@ -289,5 +294,5 @@ def test_every_hash_of_the_healed_capture_fits() -> None:
         reader.read(frame, float(number))
 
     assert (set(), {"verified"}) == (reader.mismatches, reader.integrities())
-    assert (0, []) == (reader.books.hash_mismatches, reader.books.take_proofs())
-    assert reader.books.hash_checks > len(frames)
+    assert (0, []) == (reader.books.counts.hash_mismatches, reader.books.take_proofs())
+    assert reader.books.counts.hash_checks > len(frames)

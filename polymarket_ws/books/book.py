@@ -111,11 +111,8 @@ class BookCore:
     def release_probe(self) -> None:
         """No probe's snapshot is awaited any more; what a subscription waits for stays held."""
         if self.verification.awaited is PROBE:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        self.held.release()
-        self.verification.expect(AwaitedCause.GIVEN_UP)
+            self.held.release()
+            self.verification.expect(AwaitedCause.GIVEN_UP)
 
     def sides_of(self, snapshot: Snapshot) -> BookSides:
         """A snapshot's levels: its own where they are the same, as in most refreshes."""
@@ -233,11 +230,12 @@ class BookCore:
             for price in side.prices[best]:
                 yield side.level(price)[0]
 
-    def find(self, cause: FindingCause) -> bool:
-        """Take what a check of the hash found; whether the integrity is another now."""
+    def find(self, *causes: FindingCause) -> bool:
+        """Take what was found, one after the other; whether the integrity is another now."""
         before = self.published.integrity
         with self.lock:
-            self.verification.find(cause)
+            for cause in causes:
+                self.verification.find(cause)
             self._show_integrity()
         return before != self.published.integrity
 
@@ -255,18 +253,6 @@ class BookCore:
         """The newest step is proved right, and so has ended: publish it."""
         self.verification.move_step(StepCause.PROVED)
         self.published = self.latest
-
-    def confirm(self, finding: FindingCause | None) -> None:
-        """It is equal to a probe's snapshot with the held changes, whatever was found before.
-
-        Args:
-            finding: As of `replace`.
-        """
-        with self.lock:
-            self.verification.find(FindingCause.REPLACED)
-            if finding is not None:
-                self.verification.find(finding)
-            self._show_integrity()
 
     def _show_integrity(self) -> None:
         integrity = self.verification.finding.integrity
@@ -287,7 +273,8 @@ class BookCore:
         """
         surplus = self.held.hold(timestamp_ms, changes)
         if surplus and self.valid:
-            self._give_up()
+            self.held.release()
+            self.verification.expect(AwaitedCause.GIVEN_UP)
             return 0
         self.held.drop_oldest(surplus)
         return surplus

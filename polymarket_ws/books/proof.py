@@ -231,7 +231,7 @@ class HashProof:
         return self._market_print == price and (not is_own or self._own_print == price)
 
     def hear_print(self, price: Decimal, *, is_own: bool) -> None:
-        """A last_trade_price came, for this asset or for its twin."""
+        """A last_trade_price came, for this asset or for its complement."""
         self._market_print = price
         if is_own:
             self._own_print = price
@@ -246,7 +246,7 @@ class HashProof:
         return [self._fitting, *(t for p in prints if p is not None for t in price_texts(p))]
 
     def _maybe_traded(self, near: Iterable[str]) -> Iterable[str]:
-        """A trade touches the price on its own token and 1 less the price on the twin."""
+        """A trade touches the price on its own token and 1 less the price on the complement."""
         for text in dict.fromkeys(chain(reversed(self.touched), near)):
             price = Decimal(text)
             yield from price_texts(price)

@@ -49,7 +49,7 @@ class Books:
         self._cores: dict[str, BookCore] = {}
         self._by_market: dict[str, dict[str, BookCore]] = {}
         self._changed: dict[BookCore, None] = {}  # since `publish` was last called
-        self._proofs: list[tuple[BookCore, str]] = []
+        self._replaced: list[tuple[BookCore, str]] = []
 
     def __iter__(self) -> Iterator[BookCore]:
         return iter(list(self._cores.values()))
@@ -91,8 +91,8 @@ class Books:
         sides, verifier = core.sides_of(snapshot), self.verifier
         if verifier.verify != "off" and core.contradicts(snapshot, sides):
             self.counts.refresh_mismatches += 1
-            self._proofs.append((core, "refresh_mismatch"))
-        finding, recanted = verifier.check_snapshot(core, snapshot, sides, now)
+            self._replaced.append((core, "refresh_mismatch"))
+        finding, unverified = verifier.check_snapshot(core, snapshot, sides, now)
         was_live = core.valid
         verifier.steps.drop(core)
         held = core.replace(snapshot, sides, finding)
@@ -108,7 +108,7 @@ class Books:
             verifier.put_check(core, now)
         core.told = core.published
         verifier.suspects.watch(core, now)
-        return [core, *(other for other in recanted if other is not core)]
+        return [core, *(other for other in unverified if other is not core)]
 
     def apply(self, changes: Changes, now: float) -> None:
         """Apply the changes of our own assets, each asset's at once. `publish` shows them."""
@@ -209,12 +209,11 @@ class Books:
             finding = "unclear"  # the rest of the step may make them equal
         if finding == "different":
             return self.overrule(core, snapshot, core.verification.finding.reason, now)
-        changed: list[BookCore] = []
         if finding == "equal":
-            changed = self._confirm(core, snapshot, now)
+            self._confirm(core, snapshot, now)
         core.release_probe()
         self.verifier.suspects.watch(core, now)
-        return Settlement(finding, changed=changed)
+        return Settlement(finding)
 
     def overrule(self, core: BookCore, snapshot: Snapshot, reason: str, now: float) -> Settlement:
         """Replace a book that a probe's snapshot proved wrong, with what came since on top.
@@ -229,26 +228,27 @@ class Books:
         self._forget(core)
         return Settlement("different", reason, self.replace(snapshot, now))
 
-    def _confirm(self, core: BookCore, snapshot: Snapshot, now: float) -> list[BookCore]:
+    def _confirm(self, core: BookCore, snapshot: Snapshot, now: float) -> None:
         """A snapshot and what was held since are the book: the latter may end in half a step."""
         verifier = self.verifier
         core.verification.false_alarms += 1
         core.take_values(snapshot)
         verifier.checks.drop(core)
-        found, recanted = verifier.check_snapshot(core, snapshot, BookSides.of(snapshot), now)
+        found, _ = verifier.check_snapshot(core, snapshot, BookSides.of(snapshot), now)
         if core.is_at(snapshot) or not verifier.is_in_step(core, now):
             verifier.steps.drop(core)
             core.prove()
-        # The levels are right: a hash that does not fit is the recipe's fault.
-        core.confirm(found if found is FindingCause.HASH_FITS else None)
+        causes = [FindingCause.REPLACED]
+        if found is FindingCause.HASH_FITS:  # if not, that is the recipe's fault
+            causes.append(found)
+        core.find(*causes)
         if core.latest.timestamp_ms != snapshot.timestamp_ms:  # a held change bridged them
             verifier.put_check(core, now)
-        return recanted
 
-    def take_proofs(self) -> list[tuple[BookCore, str]]:
+    def take_replaced(self) -> list[tuple[BookCore, str]]:
         """Return and forget the books that a refresh proved wrong, and healed, with the reason."""
-        proofs, self._proofs = self._proofs, []
-        return proofs
+        replaced, self._replaced = self._replaced, []
+        return replaced
 
     def _forget(self, core: BookCore) -> None:
         self.verifier.forget(core)

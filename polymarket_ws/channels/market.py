@@ -114,7 +114,7 @@ class MarketView:
         changed = self.books.replace(snapshot, now)
         is_revived = not was_live and core is not None and core.valid
         revived = (snapshot.asset_id,) if is_revived else ()
-        return Taken(True, changed, revived, tuple(self.books.take_proofs()))
+        return Taken(True, changed, revived, tuple(self.books.take_replaced()))
 
     def take_flaw(self, error: DecodeError, now: float) -> list[BookCore] | None:
         if not error.lost or error.event_type not in ("book", "price_change"):

@@ -157,7 +157,7 @@ def test_a_hash_fits_with_the_last_fitting_price() -> None:
 
 @pytest.mark.parametrize("price", ["0.300", "0.3", "0.700", "0.7", "0.456", "0.4561"])
 def test_a_hash_may_be_ahead_of_its_print(price: str) -> None:
-    """Any price touched lately may be the last trade's, on this token or, mirrored, on its twin."""
+    """Any price touched lately may be the last trade's, here or, mirrored, on the complement."""
     checked = proof()
     for touched in ("0.3", "0.4561"):
         checked.touched.append(touched)
@@ -185,7 +185,7 @@ def test_a_touched_price_is_forgotten_in_time() -> None:
 
 @pytest.mark.parametrize("price", ["0.500", "0.5", "0.610", "0.61"])
 def test_a_print_may_be_the_markets_or_ones_own(price: str) -> None:
-    """Where the hash has the taker's token's price only, the twin's print changes nothing."""
+    """Where the hash has the taker's token's price only, the complement's changes nothing."""
     checked = proof()
     checked.hear_print(Decimal("0.5"), is_own=True)
     checked.hear_print(Decimal("0.61"), is_own=False)
@@ -237,7 +237,7 @@ def test_a_snapshot_is_learned_with_prices_known_before(told: str | None) -> Non
 
 
 def test_a_print_is_known_by_its_price_and_whose_it_is() -> None:
-    """Heard of the twin, it is news as one's own."""
+    """Heard of the complement, it is news as one's own."""
     known = proof()
     known.hear_print(Decimal("0.5"), is_own=False)
     seen = [known.knows_print(Decimal(p), is_own=own) for p, own in (("0.5", False), ("0.5", True))]

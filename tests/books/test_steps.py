@@ -236,7 +236,7 @@ def test_a_refresh_after_a_step_proves_nothing_wrong(seed: int, data: st.DataObj
     connection.read(*told[:cut])
     connection.read(*told[cut:])
 
-    assert ([], 0) == (connection.books.take_proofs(), connection.books.counts.refresh_mismatches)
+    assert ([], 0) == (connection.books.take_replaced(), connection.books.counts.refresh_mismatches)
     assert truth(connection) == connection.shown()
     assert sum(e["event_type"] == "price_change" for e in told) == 3
 
@@ -418,7 +418,7 @@ def test_an_unfinished_step_ends_with_its_connection() -> None:
     assert "verified" == connection.cores[yes].integrity
 
 
-def test_evidence_that_has_the_whole_step_does_not_judge_half_of_it() -> None:
+def test_a_probe_that_has_the_whole_step_does_not_judge_half_of_it() -> None:
     """A probe's snapshot of after the step comes before its last message: it is unclear."""
     exchange, connection, [first, last] = crossing_step()
     yes = exchange.asset_ids[0]
@@ -433,7 +433,7 @@ def test_evidence_that_has_the_whole_step_does_not_judge_half_of_it() -> None:
     assert "equal" == connection.books.settle(core, decoded.update, connection.now).finding
 
 
-def test_evidence_of_before_a_step_does_not_show_half_of_it() -> None:
+def test_a_probe_of_before_a_step_does_not_show_half_of_it() -> None:
     """With what was held since it is our book, which proves the book before the step alone."""
     exchange, connection, [first, last] = crossing_step()
     yes = exchange.asset_ids[0]

@@ -105,7 +105,7 @@ def test_a_right_stream_is_never_doubted(
             break
 
     books = reader.books
-    assert ([], set(), []) == (reader.suspects, reader.mismatches, books.take_proofs())
+    assert ([], set(), []) == (reader.suspects, reader.mismatches, books.take_replaced())
     assert (0, 0, 0) == (
         books.counts.hash_mismatches,
         books.counts.top_mismatches,
@@ -125,7 +125,7 @@ def test_events_read_one_by_one_leave_no_lasting_mismatch() -> None:
             reader.read(event, market.now)
         assert "mismatch" not in reader.integrities()
 
-    assert ([], []) == (reader.suspects, reader.books.take_proofs())
+    assert ([], []) == (reader.suspects, reader.books.take_replaced())
 
 
 def test_hashes_of_an_unknown_recipe_are_no_mismatch() -> None:
@@ -138,7 +138,7 @@ def test_hashes_of_an_unknown_recipe_are_no_mismatch() -> None:
     assert ({"unverified"}, set(), []) == (
         reader.integrities(),
         reader.mismatches,
-        reader.books.take_proofs(),
+        reader.books.take_replaced(),
     )
 
 
@@ -178,7 +178,7 @@ class Deletion:
 
     def seen(self) -> set[str]:
         """Assets whose loss was noticed: by a hash, a top or a refresh."""
-        return self._reader.mismatches | {c.asset_id for c, _ in self._reader.books.take_proofs()}
+        return self._reader.mismatches | {c.asset_id for c, _ in self._reader.books.take_replaced()}
 
 
 def delete_one(market: Market) -> Deletion:
@@ -272,7 +272,7 @@ def test_the_loss_in_the_live_capture_is_noticed() -> None:
         reader.integrities(),
         reader.books.counts.hash_mismatches,
         reader.books.counts.unverifiable,
-        reader.books.take_proofs(),
+        reader.books.take_replaced(),
     )
 
 
@@ -294,5 +294,5 @@ def test_every_hash_of_the_healed_capture_fits() -> None:
         reader.read(frame, float(number))
 
     assert (set(), {"verified"}) == (reader.mismatches, reader.integrities())
-    assert (0, []) == (reader.books.counts.hash_mismatches, reader.books.take_proofs())
+    assert (0, []) == (reader.books.counts.hash_mismatches, reader.books.take_replaced())
     assert reader.books.counts.hash_checks > len(frames)

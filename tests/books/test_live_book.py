@@ -1,0 +1,131 @@
+"""LiveBook: what a user reads of a book, in each of its states, and for how long."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from kit.books import (
+    MARKET,
+    YES,
+    change,
+    changes,
+    make_books,
+    read,
+    snapshot,
+)
+
+from polymarket_ws.books.book import BookCore
+from polymarket_ws.books.live_book import LiveBook, Top
+from polymarket_ws.events import Level
+
+
+def test_a_book_is_empty_and_not_valid_before_its_snapshot() -> None:
+    """EMPTY: no levels, no market, no time, no age; the reason is "no_snapshot"."""
+    _, [book] = make_books(YES)
+
+    assert Top(None, None, 0, False, "unverified") == book.top
+    assert (None, None, None, None) == (book.best_bid, book.best_ask, book.mid, book.spread)
+    assert (False, "no_snapshot", None, "") == (
+        book.valid,
+        book.stale_reason,
+        book.age,
+        book.market,
+    )
+    assert (None, None, None) == (book.tick_size, book.last_trade_price, book.snapshot().hash)
+    assert "<LiveBook 1 - / - no_snapshot>" == repr(book)
+
+
+def test_a_snapshot_makes_a_book_live() -> None:
+    """LIVE: levels best first, in Decimal, with the snapshot's time, hash, tick and last price."""
+    books, [book] = make_books(YES)
+    bids = [("0.3", "5"), ("0.4", "10.5")]
+    asks = [("0.7", "2"), ("0.6", "1")]
+
+    [core] = books.replace(snapshot(7, bids, asks, hash="h7", last_trade_price="0.510"), now=98.5)
+
+    shown = book.snapshot()
+    assert book._shows(core)
+    assert (Level(Decimal("0.4"), Decimal("10.5")), Level(Decimal("0.3"), Decimal(5))) == shown.bids
+    assert (Level(Decimal("0.6"), Decimal(1)), Level(Decimal("0.7"), Decimal(2))) == shown.asks
+    assert (7, "h7", MARKET, YES) == (shown.timestamp_ms, shown.hash, shown.market, shown.asset_id)
+    assert (Decimal("0.01"), Decimal("0.510")) == (shown.tick_size, shown.last_trade_price)
+    assert Top(shown.bids[0], shown.asks[0], 7, True, "unverified") == book.top
+    assert "unverified" == book.integrity
+    assert (True, None, 1.5, MARKET) == (book.valid, book.stale_reason, book.age, book.market)
+    assert "<LiveBook 1 0.4x10.5 / 0.6x1 live>" == repr(book)
+
+
+def test_mid_and_spread_are_of_one_top() -> None:
+    """Both sides of mid and spread are of one top; either empty side makes them None."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(bids=[(".48", "1")], asks=[("0.5", "1")]), now=0)
+    both = (book.best_bid, book.best_ask, book.mid, book.spread)
+    read(books, changes(2, change("0.48", "0")), now=0)
+
+    assert (Decimal("0.48"), Decimal("0.5"), Decimal("0.49"), Decimal("0.02")) == both
+    assert (None, Decimal("0.5"), None, None) == (
+        book.best_bid,
+        book.best_ask,
+        book.mid,
+        book.spread,
+    )
+
+
+def test_a_snapshot_of_some_depth_has_the_best_levels() -> None:
+    """`depth` counts levels of each side from the best; more than there are: all; 0: refused."""
+    books, [book] = make_books(YES)
+    bids = [("0.1", "1"), ("0.2", "2"), ("0.3", "3")]
+    asks = [("0.9", "1"), ("0.8", "2"), ("0.7", "3")]
+    books.replace(snapshot(1, bids, asks), now=0)
+
+    two, many = book.snapshot(2), book.snapshot(99)
+
+    assert ["0.3", "0.2"] == [str(level.price) for level in two.bids]
+    assert ["0.7", "0.8"] == [str(level.price) for level in two.asks]
+    assert (3, 3) == (len(many.bids), len(many.asks))
+    with pytest.raises(ValueError, match=r"^depth must be at least 1, not 0$"):
+        book.snapshot(0)
+
+
+def test_an_unsubscribed_book_stays_stale_for_good() -> None:
+    """Whatever still arrives for it, and whatever happens to the connection, the reason stays."""
+    books, [book] = make_books(YES)
+    [core] = books.replace(snapshot(1), now=0)
+
+    book._leave()
+    core.replace(snapshot(2))
+    core.mark_stale("disconnect")
+
+    assert (False, "unsubscribed") == (book.valid, book.stale_reason)
+
+
+def test_a_handle_outlives_its_core() -> None:
+    """The same LiveBook shows the next run's core, and then only that one."""
+    books, [book] = make_books(YES)
+    [old] = books.replace(snapshot(1), now=0)
+    new = BookCore(YES)
+
+    book._show(new)
+    old.replace(snapshot(2))
+
+    assert (True, False) == (book._shows(new), book._shows(old))
+    assert (False, None, YES) == (book.valid, book.best_bid, book.asset_id)
+    new.replace(snapshot(3, bids=[("0.1", "1")]))
+    assert (True, Decimal("0.1")) == (book.valid, book.best_bid)
+
+
+def test_a_long_asset_id_is_shortened_in_a_repr() -> None:
+    """Token ids have about 77 digits; a repr shows the ends."""
+    book = LiveBook(BookCore("1234567890" * 7), lambda: 0.0)
+
+    assert "<LiveBook 12345678…7890 - / - no_snapshot>" == repr(book)
+
+
+def test_age_is_never_negative() -> None:
+    """The reader's clock may be read before the writer's."""
+    books, [book] = make_books(YES)
+
+    books.replace(snapshot(), now=101.0)
+
+    assert 0.0 == book.age

@@ -1,4 +1,4 @@
-"""What a draft makes cannot be told from what the frozen class makes itself."""
+"""What a fast constructor makes cannot be told from what the frozen class makes itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MADE = [
 
 
 @pytest.mark.parametrize(("value", "made"), MADE, ids=["level", "change", "print"])
-def test_a_draft_becomes_the_value(value: Value, made: Value) -> None:
+def test_a_fast_constructor_makes_the_value(value: Value, made: Value) -> None:
     """Of its class, with all its fields, equal, frozen, hashable and picklable."""
     names = [field.name for field in attrs.fields(type(value))]
 

@@ -39,10 +39,17 @@ class Control(NamedTuple):
     """What to send in answer."""
 
 
-Decode = Callable[[str, int, Container[str] | None], Sequence[Decoded | DecodeError]]
-"""From a text, the time given to every event, and the event types that somebody listens for (None
-is all), to the events in the wire's order and an error for each part that is not understood. No
-text raises."""
+Decode = Callable[[str, int], Sequence[Decoded | DecodeError]]
+"""From a text and the time given to every event to the events in the wire's order, and an error for
+each part that is not understood. No text raises."""
+DecodeFast = Callable[[str, int, Container[str] | None], Sequence[Decoded] | None]
+"""From a text, the time, and the event types that somebody listens for (None is all), to what
+`Decode` makes of it, or None where `Decode` has to read it. Of a type that nobody listens for the
+event may be None where the books need their update alone."""
+
+
+def no_fast_path(text: str, received_at_ns: int, heard: Container[str] | None) -> None:
+    """The DecodeFast of a channel whose messages are few."""
 
 
 class Dialect(Protocol):
@@ -78,6 +85,16 @@ class Dialect(Protocol):
     def read_control(self, text: str, wanted: Wanted) -> Control | None:
         """What a text means that carries no data; None for any other text."""
 
+    # Functions of their own rather than methods, since they are called for each message.
+
+    @property
+    def decode_fast(self) -> DecodeFast:
+        """What reads a data text first."""
+
+    @property
+    def fast_types(self) -> frozenset[str]:
+        """The event types that `decode_fast` reads, unless the server has changed their fields."""
+
     @property
     def decode(self) -> Decode:
-        """What reads a data text. A function of its own, since it is called for each message."""
+        """What reads a data text that `decode_fast` does not."""

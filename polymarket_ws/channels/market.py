@@ -12,10 +12,11 @@ from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import LastTradePrice, TickSizeChange
 from polymarket_ws.wire import requests
 from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.fast_path import FAST_TYPES, decode_fast
 from polymarket_ws.wire.updates import Changes, Decoded, Snapshot
 
 from . import clob
-from .dialect import Control, Decode, Heartbeat
+from .dialect import Control, Decode, DecodeFast, Heartbeat
 from .view import Taken
 from .wanted import Wanted
 
@@ -32,6 +33,8 @@ class MarketDialect:
     name: str = "market"
     authenticates: bool = False
     data_begins: frozenset[str] = clob.DATA_BEGINS
+    decode_fast: DecodeFast = decode_fast
+    fast_types: frozenset[str] = FAST_TYPES
     decode: Decode = decode_market
 
     def opening_texts(self, wanted: Wanted) -> list[str]:

@@ -11,7 +11,7 @@ from polymarket_ws.wire.decode import decode_user
 from polymarket_ws.wire.updates import Decoded
 
 from . import clob
-from .dialect import Control, Decode, Heartbeat
+from .dialect import Control, Decode, DecodeFast, Heartbeat, no_fast_path
 from .view import BooklessView, Taken
 from .wanted import Wanted
 
@@ -26,6 +26,8 @@ class UserDialect:
     name: str = "user"
     authenticates: bool = True
     data_begins: frozenset[str] = clob.DATA_BEGINS
+    decode_fast: DecodeFast = no_fast_path
+    fast_types: frozenset[str] = frozenset()
     decode: Decode = decode_user
 
     def opening_texts(self, wanted: Wanted) -> list[str]:

@@ -311,7 +311,11 @@ class Session:
             frame = Frame(channel=self.dialect.name, text=text, received_at_ns=received_at_ns)
             items.append(frame)
         needed = None if self.view.needs_events else heard
-        for decoded in self.dialect.decode(text, received_at_ns, needed):
+        messages: Sequence[Decoded | DecodeError] | None
+        messages = self.dialect.decode_fast(text, received_at_ns, needed)
+        if messages is None:
+            messages = self.dialect.decode(text, received_at_ns)
+        for decoded in messages:
             if isinstance(decoded, DecodeError):
                 self._take_flaw(decoded, now, items)
             else:

@@ -1,7 +1,22 @@
-"""The hottest messages in their usual shape, read without ceremony; all else is left to decode.py.
+"""The fast path: the three most frequent messages, read without building a dict of each value.
 
-What this reads, decode.py reads alike: a property test holds the two equal. It knows no errors:
-where anything is unusual it returns None, and decode.py, which can say what and where, reads again.
+Nearly all of a market stream is price_change, book and last_trade_price with the same fields, all
+of them strings. The general decoder (decode.py) would find each field's reader, alias, default and
+error path by name, which takes four times as long. The fast path knows the fields in advance:
+
+1. A parser (msgspec's, or the standard library's without the extra `[fast]`) turns the text into
+   what the books take: `Changes` or a `Snapshot`, in the wire's own strings. It refuses a message
+   with a field that is unknown, missing, or no string.
+2. The functions below check that the strings are numbers and sides, and make the event if somebody
+   listens for it. The books' strings are those that were checked.
+
+It knows no errors. Whatever it does not read, it gives up whole (FastPathMiss): the general decoder
+reads the text from its beginning, keeps unknown fields, and says what is wrong and where.
+
+The danger is a difference: a text of which the two make different events. So nothing is repaired
+here. Levels out of order, a size of 0 in a snapshot, seconds for milliseconds, a digit of another
+script: all are left to the general decoder. A property test holds the two equal on recorded, made
+and mutated messages.
 """
 
 from __future__ import annotations
@@ -11,19 +26,17 @@ from decimal import Decimal
 from operator import gt, lt
 from typing import Any
 
-from polymarket_ws.events import Book, Level, LevelChange, Side
+from polymarket_ws.events import Book, Level, LevelChange
 
 from .construct import make_last_trade_price, make_level_change, make_price_change
-from .levels import LevelReader, check_levels, is_number, read_price
+from .fast_fields import SIDES, FastPathMiss, read_number, read_price, read_time
+from .levels import LevelReader, check_levels
 from .prices import known_prices
-from .shapes import BookShape, ChangesShape, PrintShape, Shape, Unusual
 from .stdlib_parser import parse as parse_plain
-from .updates import Changes, Decoded, Snapshot
-
-_MS_CHARS = 13
+from .updates import Changes, Decoded, Print, Snapshot
 
 
-def find_fast_parser() -> Callable[[str], list[Shape]] | None:
+def find_fast_parser() -> Callable[[str], list[Changes | Snapshot | Print]] | None:
     """msgspec's; None when the extra [fast] is not installed."""
     try:
         from .msgspec_parser import parse
@@ -34,15 +47,14 @@ def find_fast_parser() -> Callable[[str], list[Shape]] | None:
 
 parse_fast = find_fast_parser()
 
-_SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 _new = tuple.__new__  # what a named tuple's own constructor does, by one call less
 _levels = LevelReader()
 
 
-def read_usual(
+def decode_fast(
     text: str, received_at_ns: int, heard: Container[str] | None
 ) -> list[Decoded] | None:
-    """The events of a text message whose shapes are all usual ones; None for any other.
+    """The events of a text message; None where the general decoder has to read it.
 
     Args:
         text: A data message.
@@ -53,29 +65,14 @@ def read_usual(
     if "\\" in text or not text.isascii():  # an escape may hide a digit of another script
         return None
     try:
-        shapes = (parse_fast or parse_plain)(text)
-        return [_READERS[shape.event_type](shape, received_at_ns, heard) for shape in shapes]
-    except Unusual:
+        updates = (parse_fast or parse_plain)(text)
+        return [_READERS[update.__class__](update, received_at_ns, heard) for update in updates]
+    except FastPathMiss:
         return None
 
 
-def _read_time(text: str) -> int:
-    """Milliseconds since 1970, from 2001 to 2286: 13 digits."""
-    if len(text) != _MS_CHARS or not text.isdecimal() or text[0] == "0":
-        raise Unusual
-    return int(text)
-
-
-def _read_number(text: str) -> Decimal:
-    if not is_number(text):
-        raise Unusual
-    return Decimal(text)
-
-
-def _read_changes(
-    shape: ChangesShape, received_at_ns: int, heard: Container[str] | None
-) -> Decoded:
-    market, changes, timestamp_ms = shape.market, shape.price_changes, _read_time(shape.timestamp)
+def _read_changes(update: Changes, received_at_ns: int, heard: Container[str] | None) -> Decoded:
+    market, timestamp_ms, changes = update
     is_heard = heard is None or "price_change" in heard
     known = known_prices.get
     levels: list[LevelChange] = []
@@ -83,60 +80,48 @@ def _read_changes(
     for change in changes:
         if change.size != size_text:  # both tokens of a market have the same
             size_text = change.size
-            size = _read_number(size_text)
-        side, hash = _SIDES.get(change.side), change.hash
+            size = read_number(size_text)
+        side, hash = SIDES.get(change.side), change.hash
         bid, ask = change.best_bid, change.best_ask
         price = known(change.price) or read_price(change.price)
-        best_bid = known(bid) or read_price(bid)  # type: ignore[arg-type]  # a shape's is a str
+        best_bid = known(bid) or read_price(bid)  # type: ignore[arg-type]  # a parser's is a str
         best_ask = known(ask) or read_price(ask)  # type: ignore[arg-type]
         if not (size_text and hash and side):
-            raise Unusual
+            raise FastPathMiss
         if is_heard:
             level = make_level_change(change.asset_id, price, size, side, hash, best_bid, best_ask)
             levels.append(level)
     if not changes:
-        raise Unusual
+        raise FastPathMiss
     event = None
     if is_heard:
         event = make_price_change(market, tuple(levels), timestamp_ms, received_at_ns)
-    return _new(Decoded, (event, _new(Changes, (market, timestamp_ms, changes))))
+    return _new(Decoded, (event, update))
 
 
-def _read_book(shape: BookShape, received_at_ns: int, heard: Container[str] | None) -> Decoded:
-    timestamp_ms, hash = _read_time(shape.timestamp), shape.hash or None
-    tick_size, last_trade_price = shape.tick_size, shape.last_trade_price or None
-    tick, last = (None if t is None else read_price(t) for t in (tick_size, last_trade_price))
-    event = None
-    if heard is None or "book" in heard:
-        levels = _levels.read(shape.asset_id, shape.bids + shape.asks)
-        bids, asks = levels[: len(shape.bids)], levels[len(shape.bids) :]
-        if not (_is_ordered(bids, lt) and _is_ordered(asks, gt)):
-            raise Unusual
-        event = Book(
-            market=shape.market,
-            asset_id=shape.asset_id,
-            timestamp_ms=timestamp_ms,
-            hash=hash,
-            bids=tuple(bids[::-1]),
-            asks=tuple(asks[::-1]),
-            tick_size=tick,
-            last_trade_price=last,
-            received_at_ns=received_at_ns,
-        )
-    else:
-        check_levels(shape.bids)
-        check_levels(shape.asks)
-    update = Snapshot(
-        shape.market,
-        shape.asset_id,
-        timestamp_ms,
-        hash,
-        shape.bids,
-        shape.asks,
-        tick_size,
-        last_trade_price,
+def _read_book(update: Snapshot, received_at_ns: int, heard: Container[str] | None) -> Decoded:
+    market, asset_id, timestamp_ms, hash, bid_texts, ask_texts, tick_size, last = update
+    tick, last_price = (None if t is None else read_price(t) for t in (tick_size, last))
+    if heard is not None and "book" not in heard:
+        check_levels(bid_texts)
+        check_levels(ask_texts)
+        return _new(Decoded, (None, update))
+    levels = _levels.read(asset_id, [*bid_texts, *ask_texts])
+    bids, asks = levels[: len(bid_texts)], levels[len(bid_texts) :]
+    if not (_is_ordered(bids, lt) and _is_ordered(asks, gt)):
+        raise FastPathMiss
+    event = Book(
+        market=market,
+        asset_id=asset_id,
+        timestamp_ms=timestamp_ms,
+        hash=hash,
+        bids=tuple(bids[::-1]),
+        asks=tuple(asks[::-1]),
+        tick_size=tick,
+        last_trade_price=last_price,
+        received_at_ns=received_at_ns,
     )
-    return Decoded(event, update)
+    return _new(Decoded, (event, update))
 
 
 def _is_ordered(levels: list[Level], is_worse: Callable[[Decimal, Decimal], bool]) -> bool:
@@ -145,28 +130,32 @@ def _is_ordered(levels: list[Level], is_worse: Callable[[Decimal, Decimal], bool
     return all(map(is_worse, prices, prices[1:]))
 
 
-def _read_print(shape: PrintShape, received_at_ns: int, heard: Container[str] | None) -> Decoded:
-    side, fee_rate_bps = _SIDES.get(shape.side), known_prices.get(shape.fee_rate_bps)
+def _read_print(texts: Print, received_at_ns: int, heard: Container[str] | None) -> Decoded:
+    market, timestamp, asset_id, price, size, side_text, fee_text, transaction_hash = texts
+    side, fee_rate_bps = SIDES.get(side_text), known_prices.get(fee_text)
     if side is None:
-        raise Unusual
+        raise FastPathMiss
     if fee_rate_bps is None:  # mostly it is the known 0, which `or` would read again
-        fee_rate_bps = read_price(shape.fee_rate_bps)
+        fee_rate_bps = read_price(fee_text)
     event = make_last_trade_price(
-        shape.market,
-        shape.asset_id,
-        known_prices.get(shape.price) or read_price(shape.price),
-        _read_number(shape.size),
+        market,
+        asset_id,
+        known_prices.get(price) or read_price(price),
+        read_number(size),
         side,
-        _read_time(shape.timestamp),
+        read_time(timestamp),
         fee_rate_bps,
-        shape.transaction_hash,
+        transaction_hash,
         received_at_ns,
     )
     return _new(Decoded, (event, None))
 
 
-_READERS: dict[str, Callable[[Any, int, Container[str] | None], Decoded]] = {
-    "price_change": _read_changes,
-    "book": _read_book,
-    "last_trade_price": _read_print,
+_READERS: dict[type, Callable[[Any, int, Container[str] | None], Decoded]] = {
+    Changes: _read_changes,
+    Snapshot: _read_book,
+    tuple: _read_print,
 }
+
+FAST_TYPES = frozenset({"price_change", "book", "last_trade_price"})
+"""The event types that the fast path reads."""

@@ -1,4 +1,7 @@
-"""Readers of single JSON values: liberal in what the wire may write, a ShapeError for the rest."""
+"""Readers of single JSON values: liberal in what the wire may write, InvalidValue for the rest.
+
+The fast path has readers of its own, in fast_fields.py.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any, TypeVar
 
 from polymarket_ws.events import Level, Side, plain
 
-from .json_text import JSON, NUMBER, NUMBER_CHARS, ShapeError, check_text
+from .json_text import JSON, NUMBER, NUMBER_CHARS, InvalidValue, check_text
 
 _CALENDAR = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?"
@@ -44,7 +47,7 @@ def read_text(value: Any) -> str:
         return value
     if value.__class__ is int or value.__class__ is Decimal:
         return digits(value)
-    raise ShapeError(expected("a string", value))
+    raise InvalidValue(expected("a string", value))
 
 
 def read_hash(value: Any) -> str | None:
@@ -60,15 +63,15 @@ def read_number(value: Any, *, signed: bool = False) -> Decimal:
         return _number(value, signed)
     if value.__class__ is int or value.__class__ is Decimal:
         return _number(str(value), signed)
-    raise ShapeError(expected("a number", value))
+    raise InvalidValue(expected("a number", value))
 
 
 @lru_cache(maxsize=16_384)  # a market has some thousand prices: they are parsed, and stored, once
 def _number(text: str, signed: bool) -> Decimal:
     if len(text) > NUMBER_CHARS or not NUMBER.fullmatch(text):
-        raise ShapeError(expected("a number", text))
+        raise InvalidValue(expected("a number", text))
     if text.startswith("-") and not signed:
-        raise ShapeError(expected("a number from 0", text))
+        raise InvalidValue(expected("a number from 0", text))
     return Decimal(text)
 
 
@@ -76,20 +79,20 @@ def read_whole(value: Any) -> int:
     is_digits = value.__class__ is str and value.isascii() and value.isdigit() and len(value) < 19
     if value.__class__ is int or is_digits:
         return int(value)
-    raise ShapeError(expected("a whole number", value))
+    raise InvalidValue(expected("a whole number", value))
 
 
 def read_bool(value: Any) -> bool:
     known = _BOOLS.get(value.lower()) if value.__class__ is str else value
     if known is True or known is False:
         return known
-    raise ShapeError(expected("true or false", value))
+    raise InvalidValue(expected("true or false", value))
 
 
 def read_side(value: Any) -> Side:
     side = _SIDES.get(value.upper()) if value.__class__ is str else None
     if side is None:
-        raise ShapeError(expected("BUY or SELL", value))
+        raise InvalidValue(expected("BUY or SELL", value))
     return side
 
 
@@ -102,7 +105,7 @@ def read_time(value: Any) -> int:
     else:
         ms = _read_calendar(value)
     if not 0 <= ms <= _LAST_MS:
-        raise ShapeError(expected("a time from 1970 to 9999", value))
+        raise InvalidValue(expected("a time from 1970 to 9999", value))
     return ms
 
 
@@ -117,7 +120,7 @@ def _read_calendar(value: Any) -> int:
             return moment // timedelta(milliseconds=1) + int((fraction or "").ljust(3, "0")[:3])
     except ValueError:
         pass  # a 13th month and its like: no time either
-    raise ShapeError(expected("a time", value))
+    raise InvalidValue(expected("a time", value))
 
 
 def read_optional_time(value: Any) -> int | None:
@@ -130,20 +133,20 @@ def read_texts(value: Any) -> tuple[str, ...]:
         try:
             value = JSON.decode(value) if value else []
         except (ValueError, RecursionError):
-            raise ShapeError(expected("an array", value)) from None
+            raise InvalidValue(expected("an array", value)) from None
         check_text(value)
     return read_items(read_text, value)
 
 
 def read_items(read: Callable[[Any], _T], value: Any) -> tuple[_T, ...]:
     if value.__class__ is not list:
-        raise ShapeError(expected("an array", value))
+        raise InvalidValue(expected("an array", value))
     items: list[_T] = []
     try:
         for item in value:
             items.append(read(item))
-    except ShapeError as flaw:
-        flaw.put_under(f"[{len(items)}]")
+    except InvalidValue as error:
+        error.put_under(f"[{len(items)}]")
         raise
     return tuple(items)
 
@@ -170,15 +173,15 @@ def _read_level(value: Any) -> Level:
         key = "size"
         return Level(price, read_number(data[key]))
     except KeyError:
-        raise ShapeError("missing", path=f".{key}") from None
-    except ShapeError as flaw:
-        flaw.put_under(f".{key}")
+        raise InvalidValue("missing", path=f".{key}") from None
+    except InvalidValue as error:
+        error.put_under(f".{key}")
         raise
 
 
 def read_object(value: Any) -> dict[str, Any]:
     if value.__class__ is not dict:
-        raise ShapeError(expected("an object", value))
+        raise InvalidValue(expected("an object", value))
     return value
 
 

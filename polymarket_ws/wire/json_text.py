@@ -1,4 +1,4 @@
-"""The JSON values of one text message; no text makes it raise anything but ShapeError."""
+"""The JSON values of one text message; no text makes it raise anything but InvalidValue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
-class ShapeError(Exception):
+class InvalidValue(Exception):
     """A value is not what its place calls for; decode.py turns it into a DecodeError.
 
     Attributes:
@@ -41,8 +41,8 @@ class _OddNumber(str):
 
 
 def _parse_float(text: str) -> Decimal | _OddNumber:
-    is_usual = len(text) <= NUMBER_CHARS and NUMBER.fullmatch(text)
-    return Decimal(text) if is_usual else _OddNumber(text)
+    is_number = len(text) <= NUMBER_CHARS and NUMBER.fullmatch(text)
+    return Decimal(text) if is_number else _OddNumber(text)
 
 
 def _parse_int(text: str) -> int | _OddNumber:
@@ -53,15 +53,15 @@ JSON = json.JSONDecoder(parse_float=_parse_float, parse_int=_parse_int, parse_co
 
 
 def elements(text: str) -> Iterator[tuple[str, Any]]:
-    """Every element with its path; last a ShapeError if the text breaks off."""
+    """Every element with its path; last a InvalidValue if the text breaks off."""
     try:
         for document in _documents(text):
             if document.__class__ is list:
                 yield from _flat(document)
             else:
                 yield "$", document
-    except ShapeError as flaw:
-        yield "$", flaw
+    except InvalidValue as error:
+        yield "$", error
 
 
 def _documents(text: str) -> Iterator[Any]:
@@ -71,9 +71,9 @@ def _documents(text: str) -> Iterator[Any]:
         try:
             document, index = JSON.raw_decode(text, index)
         except RecursionError:
-            raise ShapeError("JSON nested too deeply", index=index) from None
+            raise InvalidValue("JSON nested too deeply", index=index) from None
         except ValueError:
-            raise ShapeError(f"broken JSON from character {index} on", index=index) from None
+            raise InvalidValue(f"broken JSON from character {index} on", index=index) from None
         yield document
         index = _after_blank(text, index)
 
@@ -97,6 +97,6 @@ def check_text(element: object) -> None:
     try:
         json.dumps(element, ensure_ascii=False, default=str).encode()
     except RecursionError:
-        raise ShapeError("JSON nested too deeply") from None
+        raise InvalidValue("JSON nested too deeply") from None
     except UnicodeEncodeError:
-        raise ShapeError("half a surrogate pair, which is no text") from None
+        raise InvalidValue("half a surrogate pair, which is no text") from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, InvalidOperation
+from collections.abc import Iterable
+from decimal import Context, InvalidOperation
 
 from polymarket_ws.events import Level
 
+from .fast_fields import FastPathMiss, is_number, read_price
 from .json_text import NUMBER_CHARS
-from .prices import known_prices, price_of
-from .shapes import Unusual
+from .prices import known_prices
 
 Texts = tuple[str, str]
 """A level's price and size as the wire wrote them."""
@@ -20,22 +21,11 @@ FORGET_AFTER = 4096  # books of other assets: those that are kept may be gone fo
 _exactly = Context(prec=NUMBER_CHARS, traps=[InvalidOperation]).create_decimal
 
 
-def is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal() and len(text) <= NUMBER_CHARS
-
-
-def read_price(text: str) -> Decimal:
-    """Interned, if there is room."""
-    if not is_number(text):
-        raise Unusual
-    return price_of(text)
-
-
-def check_levels(pairs: list[Texts]) -> None:
-    """Raise Unusual unless all are numbers."""
+def check_levels(pairs: Iterable[Texts]) -> None:
+    """Raise FastPathMiss unless all are numbers."""
     for price, size in pairs:
         if not (price in known_prices or is_number(price)) or not is_number(size):
-            raise Unusual
+            raise FastPathMiss
 
 
 class LevelReader:
@@ -49,7 +39,7 @@ class LevelReader:
         self._others = 0
 
     def read(self, asset_id: str, pairs: list[Texts]) -> list[Level]:
-        """The levels of these texts, in their order; Unusual for no number, and for a size 0."""
+        """The levels of these texts, in their order; FastPathMiss for no number and a size of 0."""
         known = self._known_of(asset_id)
         if known is None:
             return _read(pairs)
@@ -84,11 +74,11 @@ def _read(pairs: list[Texts]) -> list[Level]:
     sizes = [size for _, size in pairs]
     # Of digits alone no text means infinity or has an exponent.
     if not "".join(sizes).replace(".", "").isdecimal() or max(map(len, sizes)) > NUMBER_CHARS:
-        raise Unusual
+        raise FastPathMiss
     try:
         numbers = list(map(_exactly, sizes))
     except InvalidOperation:
-        raise Unusual from None
+        raise FastPathMiss from None
     if not all(numbers):
-        raise Unusual
+        raise FastPathMiss
     return [tuple.__new__(Level, pair) for pair in zip(prices, numbers, strict=True)]

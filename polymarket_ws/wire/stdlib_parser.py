@@ -1,4 +1,4 @@
-"""The usual shapes parsed by the standard library, for who has not installed the extra `[fast]`."""
+"""The frequent messages parsed by the standard library, where the extra `[fast]` is missing."""
 
 from __future__ import annotations
 
@@ -7,41 +7,32 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, NoReturn
 
-from .shapes import BookShape, ChangesShape, PrintShape, Shape, Unusual
-from .updates import Change
+from .fast_fields import FastPathMiss, read_time
+from .updates import PRINT_FIELDS, Change, Changes, Print, Snapshot
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)  # NaN and its like
 
 
-_JSON = json.JSONDecoder(parse_constant=_refuse)  # any number makes a shape unusual
+_JSON = json.JSONDecoder(parse_constant=_refuse)  # no number is read: all fields are strings
 _CHANGE = itemgetter("asset_id", "price", "size", "side", "hash", "best_bid", "best_ask")
 _LEVEL = itemgetter("price", "size")
 _BOOK = itemgetter("market", "asset_id", "timestamp", "hash")
-_PRINT = itemgetter(
-    "market",
-    "asset_id",
-    "price",
-    "size",
-    "side",
-    "timestamp",
-    "fee_rate_bps",
-    "transaction_hash",
-)
+_PRINT = itemgetter(*PRINT_FIELDS)
 
 
-def parse(text: str) -> list[Shape]:
-    """What all elements are; Unusual unless each has a usual shape."""
+def parse(text: str) -> list[Changes | Snapshot | Print]:
+    """What all elements are; FastPathMiss unless each is of a known kind with its fields alone."""
     try:
         document = _JSON.decode(text)
         elements = document if document.__class__ is list else [document]
         return [_PARSERS[element["event_type"]](element) for element in elements]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Unusual from None
+        raise FastPathMiss from None
 
 
-def _parse_changes(element: dict[str, Any]) -> ChangesShape:
+def _parse_changes(element: dict[str, Any]) -> Changes:
     changes: list[Change] = []
     for entry in element["price_changes"]:
         texts = _CHANGE(entry)
@@ -51,10 +42,10 @@ def _parse_changes(element: dict[str, Any]) -> ChangesShape:
         changes.append(Change(*texts))
     if len(element) != 4:
         raise KeyError
-    return ChangesShape(_text(element["market"]), _text(element["timestamp"]), changes)
+    return Changes(_text(element["market"]), read_time(_text(element["timestamp"])), changes)
 
 
-def _parse_book(element: dict[str, Any]) -> BookShape:
+def _parse_book(element: dict[str, Any]) -> Snapshot:
     market, asset_id, timestamp, hash = _BOOK(element)
     tick_size, last_trade_price = element.get("tick_size"), element.get("last_trade_price")
     told = (market, asset_id, timestamp, hash, tick_size, last_trade_price)
@@ -62,8 +53,16 @@ def _parse_book(element: dict[str, Any]) -> BookShape:
     "".join(texts)
     if len(element) != len(texts) + 3:  # event_type and the two sides
         raise KeyError
-    bids, asks = _parse_levels(element["bids"]), _parse_levels(element["asks"])
-    return BookShape(market, asset_id, timestamp, hash, bids, asks, tick_size, last_trade_price)
+    return Snapshot(
+        market,
+        asset_id,
+        read_time(timestamp),
+        hash or None,
+        _parse_levels(element["bids"]),
+        _parse_levels(element["asks"]),
+        tick_size,
+        last_trade_price or None,
+    )
 
 
 def _parse_levels(levels: Any) -> list[tuple[str, str]]:
@@ -76,12 +75,12 @@ def _parse_levels(levels: Any) -> list[tuple[str, str]]:
     return texts
 
 
-def _parse_print(element: dict[str, Any]) -> PrintShape:
-    texts = _PRINT(element)
+def _parse_print(element: dict[str, Any]) -> Print:
+    texts: Print = _PRINT(element)
     if len(element) != len(texts) + 1:
         raise KeyError
     "".join(texts)
-    return PrintShape(*texts)
+    return texts
 
 
 def _text(value: Any) -> str:
@@ -90,7 +89,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-_PARSERS: dict[str, Callable[[dict[str, Any]], Shape]] = {
+_PARSERS: dict[str, Callable[[dict[str, Any]], Changes | Snapshot | Print]] = {
     "price_change": _parse_changes,
     "book": _parse_book,
     "last_trade_price": _parse_print,

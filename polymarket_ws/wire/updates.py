@@ -29,6 +29,20 @@ class Change:
     best_ask: str | None
 
 
+PRINT_FIELDS = (
+    "market",
+    "timestamp",
+    "asset_id",
+    "price",
+    "size",
+    "side",
+    "fee_rate_bps",
+    "transaction_hash",
+)
+Print = tuple[str, ...]
+"""These fields of a last_trade_price, in the wire's own strings: the books need none of them."""
+
+
 class Changes(NamedTuple):
     """The level changes of one price_change message."""
 

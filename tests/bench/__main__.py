@@ -90,6 +90,10 @@ ROWS = [
         Row(f"the same without [fast]: {what}", _micro("decode_plain", *words), _micro("decode_official", *words), "us", 1.5, 2)
         for what, words in DECODED.items()
     ),
+    *(
+        Row(f"decode {what} with a new field / as it is", _micro("decode_slow", *words), _micro("decode_ours", *words), "us", 0, 0, True)
+        for what, words in DECODED.items()
+    ),
     Row("end to end, verify top, on_price_change / polymarket-client (keeps no books)", _stream("ours_top", SOME), _stream("official", FEW), "wall", 5, 8),
     Row("end to end, verify top, on_book_update / polymarket-client", _stream("ours_books", SOME), _stream("official", FEW), "wall", 8, 12),
     Row("end to end, verify hash, on_price_change / polymarket-client", _stream("ours_hash", SOME), _stream("official", FEW), "wall", 3, 5),

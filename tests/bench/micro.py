@@ -44,24 +44,36 @@ def _each(
 
 def decode_ours(path: str, kind: str) -> dict[str, Any]:
     """Our decoder, every event made; in each pass it meets the levels of the books anew."""
-    from polymarket_ws.wire import fast_path as usual
+    return _decode(path, _texts(path, kind))
+
+
+def _decode(path: str, texts: list[str]) -> dict[str, Any]:
+    from polymarket_ws.wire import fast_path
     from polymarket_ws.wire.decode import decode_market
 
     snapshot = _workload(path).snapshot
 
-    def begin() -> None:
-        usual._levels._known.clear()
-        decode_market(snapshot, 0)
+    def decode(text: str) -> object:
+        return fast_path.decode_fast(text, 0, None) or decode_market(text, 0)
 
-    return _each(_texts(path, kind), lambda text: decode_market(text, 0), begin)
+    def begin() -> None:
+        fast_path._levels._known.clear()
+        decode(snapshot)
+
+    return _each(texts, decode, begin)
 
 
 def decode_plain(path: str, kind: str) -> dict[str, Any]:
     """Our decoder without the extra [fast]."""
-    from polymarket_ws.wire import fast_path as usual
+    from polymarket_ws.wire import fast_path
 
-    usual.parse_fast = None
+    fast_path.parse_fast = None
     return decode_ours(path, kind)
+
+
+def decode_slow(path: str, kind: str) -> dict[str, Any]:
+    """Our decoder, when the server has added a field to each message."""
+    return _decode(path, ['{"later":"1", ' + text[1:] for text in _texts(path, kind)])
 
 
 def decode_official(path: str, kind: str) -> dict[str, Any]:
@@ -104,8 +116,7 @@ def _level(book: int, level: int, cents: int) -> dict[str, str]:
 def memory_ours(*_: str) -> dict[str, Any]:
     """10 000 live books of ours, hashes checked once."""
     from polymarket_ws.books.shelf import BookCore, Books
-    from polymarket_ws.wire.decode import decode_market
-    from polymarket_ws.wire.updates import Decoded
+    from polymarket_ws.wire.fast_path import decode_fast
 
     texts = _book_texts(10_000)
     books = Books("top")
@@ -116,8 +127,7 @@ def memory_ours(*_: str) -> dict[str, Any]:
     gc.collect()
     before = _resident_bytes()
     for text in texts:
-        (decoded,) = decode_market(text, 0, frozenset())
-        assert isinstance(decoded, Decoded)
+        (decoded,) = decode_fast(text, 0, frozenset()) or ()
         books.replace(decoded.update, 0.0)  # type: ignore[arg-type]  # a snapshot
     del text, decoded
     gc.collect()

@@ -351,7 +351,7 @@ def test_a_lost_connection_leaves_a_gap_in_the_books_that_were_live() -> None:
 
 def test_the_market_dialect_is_what_it_says() -> None:
     """Name, address, no credentials; its messages are read as those of the market channel."""
-    [decoded] = DIALECT.decode(json.dumps({**book(), "market": MARKET, "timestamp": "1"}), 7, None)
+    [decoded] = DIALECT.decode(json.dumps({**book(), "market": MARKET, "timestamp": "1"}), 7)
 
     assert isinstance(decoded, Decoded)
     assert decoded.event is not None

@@ -22,7 +22,7 @@ DIALECT = user_dialect("wss://example/ws/user", Credentials("K", "SECRET", "P"))
 def take(view: UserView, message: dict[str, Any]) -> Taken | None:
     """What a message from the server does."""
     text = json.dumps({"market": A, "timestamp": "1", **message})
-    [decoded] = DIALECT.decode(text, 0, None)
+    [decoded] = DIALECT.decode(text, 0)
     assert isinstance(decoded, Decoded)
     return view.take(decoded, 1.0)
 

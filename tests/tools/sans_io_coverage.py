@@ -23,7 +23,6 @@ OTHER_FILE = {
     "shards.alignment": "shards.merge",
     "shards.lanes": "shards.merge",
     "wire.prices": "books.sides",
-    "wire.shapes": "wire.fast_path",
     "wire.stdlib_parser": "wire.fast_path",
 }
 """The test files' nouns, where they are not the module's own."""

@@ -28,7 +28,7 @@ from polymarket_ws.events import Event
 from polymarket_ws.net.frames import FrameParser
 from polymarket_ws.options import Options
 from polymarket_ws.subscriptions import Subscriptions
-from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.fast_path import decode_fast
 from polymarket_ws.wire.updates import Changes, Decoded
 
 COSTS = Path(__file__).resolve().parents[1] / "bench" / "costs.json"
@@ -47,8 +47,7 @@ def changes() -> list[str]:
 
 
 def decoded() -> list[Decoded]:
-    found = [decode_market(text, 0)[0] for text in changes()]
-    return [one for one in found if isinstance(one, Decoded)]
+    return [one for text in changes() for one in decode_fast(text, 0, None) or ()]
 
 
 def calls(act: Callable[[], object]) -> int:
@@ -78,13 +77,13 @@ def count_frames() -> float:
 
 def count_decode() -> float:
     """A price_change to an event and the books' part."""
-    return calls(lambda: [decode_market(text, 0) for text in changes()]) / len(changes())
+    return calls(lambda: [decode_fast(text, 0, None) for text in changes()]) / len(changes())
 
 
 def count_decode_unheard() -> float:
     """A price_change to the books' part alone."""
     heard = frozenset({"book"})
-    return calls(lambda: [decode_market(t, 0, heard) for t in changes()]) / len(changes())
+    return calls(lambda: [decode_fast(t, 0, heard) for t in changes()]) / len(changes())
 
 
 def count_apply() -> float:
@@ -92,8 +91,7 @@ def count_apply() -> float:
     books = Books("top")
     for asset_id in work().asset_ids:
         books.add(BookCore(asset_id))
-    for one in decode_market(work().snapshot, 0):
-        assert isinstance(one, Decoded)
+    for one in decode_fast(work().snapshot, 0, None) or ():
         books.replace(one.update, 0.0)  # type: ignore[arg-type]  # a snapshot
     updates = [one.update for one in decoded() if isinstance(one.update, Changes)]
     return calls(lambda: [books.apply(update, 1.0) for update in updates]) / len(updates)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from kit.recorder import DEADLINE, Recorder
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from polymarket_ws.channels.dialect import Control, Heartbeat
+from polymarket_ws.channels.dialect import Control, DecodeFast, Heartbeat, no_fast_path
 from polymarket_ws.channels.view import BooklessView, Taken
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.pacing import Pacer
@@ -45,6 +45,8 @@ class PricesDialect:
     name: str = "prices"
     authenticates: bool = True
     data_begins: frozenset[str] = frozenset()
+    decode_fast: DecodeFast = no_fast_path
+    fast_types: frozenset[str] = frozenset()
 
     def opening_texts(self, wanted: Wanted) -> list[str]:
         return [text_of({"op": "auth", "rid": "1", "auth": KEY})]
@@ -69,9 +71,7 @@ class PricesDialect:
             return Control("notice", replies=[self._text("subscribe", wanted.ids or frozenset())])
         return None if op is None else Control("notice", is_warning=op == "error")
 
-    def decode(
-        self, text: str, received_at_ns: int, heard: Container[str] | None
-    ) -> Sequence[Decoded | DecodeError]:
+    def decode(self, text: str, received_at_ns: int) -> Sequence[Decoded | DecodeError]:
         data = json.loads(text)
         event = Unknown(
             channel=self.name,

@@ -1,4 +1,4 @@
-"""The codec: texts of either channel in, typed events and errors out."""
+"""The general decoder: texts of either channel in, typed events and errors out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from kit import strategies
 from polymarket_ws import events
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, Event, Level, PriceChange, Side, Unknown
-from polymarket_ws.wire import decode as codec
+from polymarket_ws.wire import converter
+from polymarket_ws.wire import decode as decoder
 from polymarket_ws.wire.decode import decode_market, decode_user
-from polymarket_ws.wire.json_text import ShapeError, check_text
+from polymarket_ws.wire.json_text import InvalidValue, check_text
 from polymarket_ws.wire.updates import Change, Changes, Decoded, Snapshot
 
 OWN_FRAMES = Path(__file__).resolve().parents[1] / "frames"
@@ -111,8 +112,8 @@ def event_and_error(message: object, channel: str = "market") -> tuple[Any, Deco
 
 OPTIONAL_FIELDS = [
     (name, field)
-    for name, cls in codec.WIRE_EVENTS.items()
-    for field in codec._fields(cls)
+    for name, cls in decoder.WIRE_EVENTS.items()
+    for field in converter._fields(cls)
     if not field.required
 ]
 MISFITS: list[Any] = [True, {"x": [1]}, "\t?", -1.5]
@@ -126,7 +127,7 @@ class TestRecordedFrames:
         """Each event of the wire has a frame in tests/frames, and no file is without a test."""
         assert set(KINDS) == {path.stem for path in OWN_FRAMES.glob("*.json")}
         named = {kind for kinds in KINDS.values() for kind in kinds}
-        assert set(codec.WIRE_EVENTS) == named
+        assert set(decoder.WIRE_EVENTS) == named
 
     @pytest.mark.parametrize("name", KINDS)
     def test_own_frame(self, name: str) -> None:
@@ -254,8 +255,8 @@ class TestMessages:
         deep: list[object] = []
         for _ in range(100_000):
             deep = [deep]
-        assert codec._excerpt(deep) == ""
-        with pytest.raises(ShapeError, match="JSON nested too deeply"):
+        assert decoder._excerpt(deep) == ""
+        with pytest.raises(InvalidValue, match="JSON nested too deeply"):
             check_text(deep)
 
     def test_huge_numbers(self) -> None:
@@ -536,8 +537,8 @@ class TestTolerance:
 
     def test_minimal_messages(self) -> None:
         """Every field with a default may be missing."""
-        for name, cls in codec.WIRE_EVENTS.items():
-            read = {field.key for field in codec._fields(cls) if field.required}
+        for name, cls in decoder.WIRE_EVENTS.items():
+            read = {field.key for field in converter._fields(cls) if field.required}
             message = {k: v for k, v in own_object(name).items() if k in read}
             assert cls is type(the_event({**message, "event_type": name}))
 
@@ -601,10 +602,10 @@ class TestFlaws:
     """A flaw costs no more than it has to."""
 
     @pytest.mark.parametrize(("name", "field"), OPTIONAL_FIELDS)
-    def test_any_optional_field(self, name: str, field: codec._Field) -> None:
+    def test_any_optional_field(self, name: str, field: converter._Field) -> None:
         """Whichever optional field is wrong, the event has its default, and the raw in extra."""
         good = own_object(name)
-        cls = codec.WIRE_EVENTS[name]
+        cls = decoder.WIRE_EVENTS[name]
         default = {f.name: f.default for f in attrs.fields(cls)}[field.name]
         refused = 0
         for misfit in MISFITS:
@@ -767,7 +768,7 @@ class TestProperties:
     @given(strategies.wire_events, st.data())
     def test_optional_fields_cost_themselves(self, event: Event, data: st.DataObject) -> None:
         """Whatever stands in an optional field, the event is delivered with all other fields."""
-        optional = [f for f in codec._fields(type(event)) if not f.required]
+        optional = [f for f in converter._fields(type(event)) if not f.required]
         if not optional:
             return
         field = data.draw(st.sampled_from(optional))
@@ -815,17 +816,3 @@ class TestProperties:
                 as_dict: Callable[[], object] = item.event.to_dict
                 as_dict()
                 assert (item.update is None) is not isinstance(item.event, (Book, PriceChange))
-
-
-class TestFieldsOfAClass:
-    """Any class of events is read by what its fields say."""
-
-    def test_a_field_that_nothing_reads(self) -> None:
-        """It is refused when the class is first looked at, which for our own is at import."""
-
-        @attrs.frozen(kw_only=True, repr=False)
-        class Odd(events.MarketEvent):
-            ratio: complex
-
-        with pytest.raises(TypeError, match=r"^nothing is known that reads ratio as <class 'comp"):
-            codec._fields(Odd)

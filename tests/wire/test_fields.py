@@ -12,7 +12,7 @@ from kit import strategies
 
 from polymarket_ws.events import Level, Side
 from polymarket_ws.wire import fields as read
-from polymarket_ws.wire.json_text import JSON, ShapeError
+from polymarket_ws.wire.json_text import JSON, InvalidValue
 
 READERS = [getattr(read, name) for name in dir(read) if name.startswith("read_")]
 READERS.remove(read.read_items)
@@ -21,7 +21,7 @@ READERS.remove(read.read_levels)
 
 def refusal(reader: Callable[[Any], object], value: object) -> tuple[str, str]:
     """The path and the reason with which a reader refuses a value."""
-    with pytest.raises(ShapeError) as caught:
+    with pytest.raises(InvalidValue) as caught:
         reader(value)
     return caught.value.path, caught.value.reason
 
@@ -235,9 +235,9 @@ def test_or_none() -> None:
 
 @given(strategies.json_values)
 def test_any_value(value: object) -> None:
-    """No JSON value makes a reader raise anything but a ShapeError."""
+    """No JSON value makes a reader raise anything but a InvalidValue."""
     for reader in READERS:
         try:
             reader(value)
-        except ShapeError as flaw:
+        except InvalidValue as flaw:
             assert flaw.reason.isascii() or "…" in flaw.reason  # noqa: PT017 - both ways are right

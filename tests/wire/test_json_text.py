@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymarket_ws.wire.json_text import JSON, ShapeError, check_text, elements
+from polymarket_ws.wire.json_text import JSON, InvalidValue, check_text, elements
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_elements(text: str, expected: list[tuple[str, Any]]) -> None:
 def test_broken_text(text: str, reason: str, index: int) -> None:
     """What is no JSON is the last element: an error that knows where it begins."""
     path, flaw = list(elements(text))[-1]
-    assert isinstance(flaw, ShapeError)
+    assert isinstance(flaw, InvalidValue)
     assert ("$", reason, index) == (path, flaw.reason, flaw.index)
 
 
@@ -67,7 +67,7 @@ def test_check_text() -> None:
     """Half a surrogate pair is refused wherever it is, a whole one is not."""
     check_text({"a": ["\U0001f600", Decimal(1)]})
     for element in ("\ud800", {"\udfff": 1}, [["x\ud83d"]]):
-        with pytest.raises(ShapeError, match="half a surrogate pair, which is no text"):
+        with pytest.raises(InvalidValue, match="half a surrogate pair, which is no text"):
             check_text(element)
 
 
@@ -76,13 +76,13 @@ def test_check_deep_text() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(ShapeError, match="JSON nested too deeply"):
+    with pytest.raises(InvalidValue, match="JSON nested too deeply"):
         check_text(deep)
 
 
 def test_path_grows_at_its_front() -> None:
     """An error's path is put together from the inside out."""
-    flaw = ShapeError("missing")
+    flaw = InvalidValue("missing")
     flaw.put_under(".price")
     flaw.put_under("[2]")
     flaw.put_under(".bids")

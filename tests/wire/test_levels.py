@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymarket_ws.wire import levels as level_reader
+from polymarket_ws.wire.fast_fields import FastPathMiss
 from polymarket_ws.wire.levels import LevelReader, check_levels
-from polymarket_ws.wire.shapes import Unusual
 
 PAIRS = [("0.4", "10"), ("0.45", "2.50"), ("0.5", ".5")]
 READ = [
@@ -66,20 +66,20 @@ def test_a_level_is_made_once() -> None:
      ("0.4", "1e3"), ("0.4", "NaN"), ("0.4", "-1"), ("9" * 65, "1"), ("0.4", "1_0")],
 )  # fmt: skip
 @pytest.mark.parametrize("traps", [True, False])
-def test_what_is_no_number_is_unusual(pair: tuple[str, str], traps: bool) -> None:
+def test_what_is_no_number_misses_the_fast_path(pair: tuple[str, str], traps: bool) -> None:
     """Alone or among others, read or only looked at, whatever the thread's context does."""
     with decimal.localcontext() as context:
         context.traps[decimal.InvalidOperation] = traps
         for pairs in ([pair], [*PAIRS, pair], [pair, *PAIRS]):
-            with pytest.raises(Unusual):
+            with pytest.raises(FastPathMiss):
                 LevelReader().read("1", pairs)
-            with pytest.raises(Unusual):
+            with pytest.raises(FastPathMiss):
                 check_levels(pairs)
 
 
-def test_a_level_of_size_0_is_unusual_where_an_event_is_made() -> None:
-    """The codec leaves it out; a book that takes the texts does so itself."""
-    with pytest.raises(Unusual):
+def test_a_level_of_size_0_misses_the_fast_path_where_an_event_is_made() -> None:
+    """The event has none; a book that takes the texts does so itself."""
+    with pytest.raises(FastPathMiss):
         LevelReader().read("1", [*PAIRS, ("0.6", "0.00")])
     check_levels([("0.6", "0.00")])
 

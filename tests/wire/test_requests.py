@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from polymarket_ws.credentials import Credentials
-from polymarket_ws.wire import decode as codec
+from polymarket_ws.wire.redaction import redact
 from polymarket_ws.wire.requests import (
     market_change,
     market_subscription,
@@ -50,4 +50,4 @@ def test_redacted_subscription() -> None:
         '{"type":"user","auth":{"apiKey":"***","secret":"***","passphrase":"***"},'
         '"markets":["0x1"]}'
     )
-    assert expected == codec.redact(user_subscription(CREDENTIALS, ["0x1"]))
+    assert expected == redact(user_subscription(CREDENTIALS, ["0x1"]))

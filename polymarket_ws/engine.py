@@ -244,6 +244,7 @@ class Engine:
             connections=connections,
             events=dict(events),
             decode_errors=sum(t.decode_errors for t in tallies),
+            slow_path=sum(t.slow_path for t in tallies),
             notices=sum(t.notices for t in tallies),
             duplicates=self.account.duplicates,
             late_changes=sum(b.counts.late_changes for b in self._books),

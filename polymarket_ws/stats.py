@@ -49,6 +49,10 @@ class Stats:
     """Events received per kind ("book", "price_change", ...), delivered or not."""
     decode_errors: int
     """Elements that were not understood."""
+    slow_path: int
+    """Texts of the frequent kinds (price_change, book, last_trade_price) that were understood, but
+    whose fields are not those that the fast path knows: reading them took up to five times as long.
+    See docs/performance.md."""
     notices: int
     """Texts such as INVALID OPERATION and NO NEW ASSETS."""
     duplicates: int

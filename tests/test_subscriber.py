@@ -552,6 +552,18 @@ class TestFailingCallbacks:
             sub.wait_ready(timeout=DEADLINE)
             assert sub.healthy
 
+    def test_a_message_with_other_fields_than_the_fast_path_knows_is_counted(
+        self, server: FakeServer
+    ) -> None:
+        """Here a price_change without a hash; the error before is none of these."""
+        with Subscriber(asset_ids=["1"], options=server.options()) as sub:
+            sub.wait_ready(timeout=DEADLINE)
+            for text in ("{}x", json.dumps(make_price_change("1").to_dict())):
+                server.send(text)
+            _settle(server, sub)
+
+            assert (1, 1) == (sub.stats().decode_errors, sub.stats().slow_path)
+
 
 class TestQueue:
     def test_own_events_are_never_dropped_but_fail_loudly(self, server: FakeServer) -> None:

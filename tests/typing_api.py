@@ -344,6 +344,7 @@ def read_stats(sub: Subscriber) -> None:
     assert_type(stats.events, Mapping[str, int])
     assert_type(
         stats.decode_errors
+        + stats.slow_path
         + stats.notices
         + stats.duplicates
         + stats.late_changes

@@ -42,7 +42,7 @@ class Control(NamedTuple):
 Decode = Callable[[str, int], Sequence[Decoded | DecodeError]]
 """From a text and the time given to every event to the events in the wire's order, and an error for
 each part that is not understood. No text raises."""
-DecodeFast = Callable[[str, int, Container[str] | None], Sequence[Decoded] | None]
+DecodeFast = Callable[[str, int, Container[str] | None], Sequence[Decoded | DecodeError] | None]
 """From a text, the time, and the event types that somebody listens for (None is all), to what
 `Decode` makes of it, or None where `Decode` has to read it. Of a type that nobody listens for the
 event may be None where the books need their update alone."""

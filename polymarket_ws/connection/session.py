@@ -36,6 +36,7 @@ from polymarket_ws.wire.updates import Decoded, Snapshot
 
 from .backoff import Ending
 from .gaps import Gaps
+from .slow_path import decode_slowly
 from .tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -308,13 +309,11 @@ class Session:
         self.useful = True
         self.tally.last_data_at = now
         if Frame.event_type in heard and self.view.is_told:
-            frame = Frame(channel=self.dialect.name, text=text, received_at_ns=received_at_ns)
-            items.append(frame)
+            items.append(Frame(channel=self.dialect.name, text=text, received_at_ns=received_at_ns))
         needed = None if self.view.needs_events else heard
-        messages: Sequence[Decoded | DecodeError] | None
         messages = self.dialect.decode_fast(text, received_at_ns, needed)
         if messages is None:
-            messages = self.dialect.decode(text, received_at_ns)
+            messages = decode_slowly(text, received_at_ns, self.dialect, self.tally, self.name)
         for decoded in messages:
             if isinstance(decoded, DecodeError):
                 self._take_flaw(decoded, now, items)

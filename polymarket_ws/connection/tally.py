@@ -14,6 +14,7 @@ class Tally:
     messages: int = 0
     received_bytes: int = 0
     decode_errors: int = 0
+    slow_path: int = 0
     notices: int = 0
     events: Counter[str] = field(factory=Counter)
     last_data_at: float | None = None

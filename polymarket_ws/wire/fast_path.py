@@ -16,7 +16,8 @@ reads the text from its beginning, keeps unknown fields, and says what is wrong 
 The danger is a difference: a text of which the two make different events. So nothing is repaired
 here. Levels out of order, a size of 0 in a snapshot, seconds for milliseconds, a digit of another
 script: all are left to the general decoder. A property test holds the two equal on recorded, made
-and mutated messages.
+and mutated messages. The other danger is that a new field of the server's sends every message the
+slow way without a word; `Stats.slow_path` counts them.
 """
 
 from __future__ import annotations

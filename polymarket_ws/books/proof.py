@@ -1,10 +1,30 @@
 """The book hash: its recipe, and what of it is not on the wire and has to be found.
 
-The hash of a `book` and of every entry of a `price_change` is the SHA-1 over the whole book as
-compact JSON. The fields and their order are those of py_clob_client/utilities.py
-`generate_orderbook_summary_hash` (v0.34.4, PR #232) and clob-client PR #250, proved on all 84
-hashes of a live capture (2026-09-27). Older servers used fewer fields, so the recipe may change
-again.
+The channel has no sequence numbers. But the server sends with each `book`, and with each entry of a
+`price_change`, a hash over the whole book after that change. If the local book has the same hash,
+no message before was lost, doubled or misread.
+
+The hash is the SHA-1 over the book as compact JSON. The fields and their order are those of
+py_clob_client/utilities.py `generate_orderbook_summary_hash` (v0.34.4, PR #232) and clob-client
+PR #250, and gave all 84 hashes of a live capture (2026-09-27). Prices and sizes stand in it as the
+server writes them, so books keep the wire's own strings.
+
+Three fields are not in the message that the hash comes with, and are found by trying:
+
+- `min_order_size` and `neg_risk` never change for a market, and no message has them. `learn` tries
+  the known values on a snapshot, whose levels are sure, and keeps those that fit.
+- `tick_size` is told by the answer to a subscription, and by tick_size_change.
+- `last_trade_price` may be that of the market or of the asset, and may be newer than its
+  last_trade_price message, which comes some 80 ms later. `fits` tries what was told, then the
+  prices of levels that changed of late, and 1 less these: a trade may have been made there.
+
+Trying is cheap, since these fields come last: a Claim keeps the SHA-1 up to the last level, and
+each try hashes the rest. It is also safe: of a wrong book no value gives the right hash by chance.
+
+The danger is the opposite one, a right book whose hash does not fit: a trade price that was not
+among those tried, or a recipe that the server has changed, as it did before. So a check that failed
+is kept (`unexplained`) for the next print to explain, a mismatch is settled by a probe before
+anything is torn down, and shelf.py gives the recipe up where it fits hardly any snapshot.
 """
 
 from __future__ import annotations

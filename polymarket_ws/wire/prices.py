@@ -1,4 +1,4 @@
-"""Prices, which are few on their grid: read once, and stored once for all books.
+"""Prices, which are few on their grid: parsed once, and stored once for all books.
 
 All receiving threads share the two dicts without a lock: each step is one operation of a dict, and
 who comes second does what was done.

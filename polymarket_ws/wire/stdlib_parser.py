@@ -48,8 +48,8 @@ def _parse_changes(element: dict[str, Any]) -> Changes:
 def _parse_book(element: dict[str, Any]) -> Snapshot:
     market, asset_id, timestamp, hash = _BOOK(element)
     tick_size, last_trade_price = element.get("tick_size"), element.get("last_trade_price")
-    told = (market, asset_id, timestamp, hash, tick_size, last_trade_price)
-    texts = [text for text in told if text is not None]
+    fields = (market, asset_id, timestamp, hash, tick_size, last_trade_price)
+    texts = [text for text in fields if text is not None]
     "".join(texts)
     if len(element) != len(texts) + 3:  # event_type and the two sides
         raise KeyError

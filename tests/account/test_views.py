@@ -61,7 +61,7 @@ def test_an_order_is_told_each_time_and_its_latest_is_kept() -> None:
 
 
 def test_a_trade_is_told_once_for_each_status() -> None:
-    """The server may send a status twice (PROTOCOL 2.3): the second is counted, and no news."""
+    """The server may send a status twice: the second is counted, and no news."""
     account = Account()
     statuses = ["MATCHED", "MATCHED", "MINED", "MATCHED", "CONFIRMED", "CONFIRMED"]
 

@@ -109,7 +109,7 @@ def test_what_may_pass_is_retried(error: PolymarketWsError) -> None:
 
 
 def test_a_404_of_the_first_attempt_is_a_wrong_url() -> None:
-    """A CLOB URL without /market or /user answers 404 (PROTOCOL 0)."""
+    """A CLOB URL without /market or /user answers 404 (clob-client#127)."""
     retry = Backoff(Options()).fail(HandshakeRejected(404), 0.5, None)
 
     assert isinstance(retry.fatal, ConfigurationError)

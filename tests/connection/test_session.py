@@ -397,7 +397,7 @@ def test_a_protocol_ping_is_answered() -> None:
 def test_notices_are_counted_and_logged(
     text: str, level: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Texts that are no JSON (PROTOCOL 1.1): only INVALID OPERATION is worth a person's look."""
+    """Texts that are no JSON: only INVALID OPERATION is worth a person's look."""
     market = Market()
 
     with caplog.at_level(logging.DEBUG):

@@ -15,13 +15,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ("importlinter:contract:sans-io", "importlinter:contract:sans-io-but-a-lock")
+_MERGE = "shards.merge shards.merge_subscriptions"
+_MERGE = "shards.merge shards.merge_subscriptions"
 OTHER_FILE = {
     "books.book": "books.book books.held books.shelf books.steps books.verifier",
     "books.shelf": "books.shelf books.steps books.suspects",
     "books.sides": "books.sides books.book books.shelf books.verifier",
     "connection.tally": "connection.session",
-    "shards.alignment": "shards.merge",
-    "shards.lanes": "shards.merge",
+    "shards.alignment": _MERGE,
+    "shards.lanes": _MERGE,
+    "shards.merge": _MERGE,
     "wire.prices": "books.sides",
     "wire.stdlib_parser": "wire.fast_path",
 }

@@ -10,7 +10,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times proofs standby bench structure costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks proofs standby bench structure costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -64,6 +64,9 @@ recovery: .venv/test.stamp  ## time to recovery from each fault, and what was to
 
 stop-times: .venv/test.stamp  ## time that stop() takes at each moment, and what it leaves
 	@$(SUITE) .venv/bin/python tests/proofs/stop_times.py
+
+forks: .venv/test.stamp  ## 1 000 children forked under a flood: what they see, and that none hangs
+	@$(SUITE) .venv/bin/python tests/proofs/fork_proof.py 1000
 
 proofs: .venv/test.stamp  ## what verification by hash notices, and never takes for wrong (minutes)
 	@$(SUITE) .venv/bin/python tests/proofs/hash_proof.py quiet 100000

@@ -89,6 +89,8 @@ class Engine:
         self.subscriptions = Subscriptions()
         self.error: PolymarketWsError | None = None
         self.stop_requested = False
+        self.is_forked = False
+        """Whether its threads run in the parent of this process, and not here."""
         self.over_since: float | None = None
         """Monotonic time of the fatal error or the request to stop; None before."""
         self.streams = EventStreams()
@@ -174,6 +176,23 @@ class Engine:
         self.dispatcher.abandon()  # first: no callback shall hear of books gone stale by it
         self._stop_shards("stopped")
 
+    def become_forked(self) -> None:
+        """In a forked child: be over, since no thread of it exists here.
+
+        The locks are replaced, not acquired: whoever held one stayed behind in the parent.
+        """
+        self._failing = threading.Lock()
+        self.waiters.renew_locks()
+        self.streams.renew_locks()
+        if not self.has_started or self.ended.is_set():
+            return
+        self.is_forked, self.over_since = True, self.over_since or self._clock.monotonic()
+        self._shards = {}  # they would say that they are open
+        self.dispatcher.become_forked()
+        self.streams.close()
+        self.ended = threading.Event()
+        self.ended.set()
+
     def join(self, timeout: float) -> bool:
         """Wait for all threads to end; True when they have."""
         deadline = self._clock.monotonic() + timeout
@@ -193,6 +212,8 @@ class Engine:
 
     @property
     def state(self) -> State:
+        if self.is_forked:
+            return State.FORKED
         if self.error is not None:
             return State.FAILED
         if self.stop_requested:

@@ -118,6 +118,10 @@ class Options:
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False, validator=_ssl_context)
     """For wss://; None: `ssl.create_default_context()`, made at the first connect of a run."""
 
+    restart_after_fork: bool = field(default=False, validator=_flag)
+    """Start anew by itself in each forked child of a process in which it is started. Without it the
+    child's state is FORKED, and its books are stale, until it calls start()."""
+
     # Expert.
     market_url: str = field(default=MARKET_URL, repr=False, validator=_url("ws", "wss"))
     """Where the market channel is."""

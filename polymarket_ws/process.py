@@ -1,15 +1,27 @@
-"""What the process that subscribers run in does to them: its exit, and its signals."""
+"""What the process that subscribers run in does to them: its exit, its signals, and a fork.
+
+Threads do not survive a fork: a forked child has the subscribers, books and sockets of its parent,
+and none of the threads that feed them, nor those that held a lock at that moment. So the child's
+copies are told before any other code of the child runs. Nothing is asked of the parent, which goes
+on as before.
+"""
 
 from __future__ import annotations
 
 import atexit
+import logging
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Generic, Protocol, TypeVar
+from weakref import WeakSet
+
+logger = logging.getLogger(__name__)
 
 EXIT_SECONDS = 2.0  # that the interpreter's exit waits for all subscribers together
 
@@ -56,6 +68,68 @@ class ExitHook(Generic[S]):
             self._request_stop(subscriber)
         for subscriber in subscribers:
             subscriber.stop(max(0.0, deadline - time.monotonic()))
+
+
+class Forkable(Protocol):
+    """A subscriber, as a fork sees it."""
+
+    def _become_forked(self) -> None:
+        """In a forked child: no thread of it exists here. Acquires no lock of before the fork."""
+
+    def _restart_after_fork(self) -> None:
+        """In a forked child, once all have become forked: start, if its options say so."""
+
+
+F = TypeVar("F", bound=Forkable)
+
+
+class ForkHook(Generic[F]):
+    """Tells what it watches in each forked child. One for the process; any thread.
+
+    A child that was made without a fork (spawn, forkserver, an exec) has nothing to be told of, and
+    vfork, `subprocess` and `posix_spawn` run no hooks.
+
+    Args:
+        forget: Called first in each child: what it has to give back that is not a subscriber's.
+    """
+
+    def __init__(self, forget: Callable[[], object]) -> None:
+        self._forget = forget
+        self._watched: WeakSet[F] = WeakSet()
+        self._is_registered = False
+
+    def watch(self, subscriber: F) -> None:
+        """Called when it is made: also one that is not started has locks."""
+        if not self._is_registered and hasattr(os, "register_at_fork"):
+            self._is_registered = True
+            os.register_at_fork(after_in_child=self._tell_child)
+        self._watched.add(subscriber)
+
+    def _tell_child(self) -> None:
+        watched = list(self._watched)
+        steps: list[Callable[[], object]] = [self._forget]
+        steps += [subscriber._become_forked for subscriber in watched]
+        steps += [subscriber._restart_after_fork for subscriber in watched]
+        for step in steps:
+            try:
+                step()
+            except Exception:  # one must not keep the others from being told
+                logger.exception("a subscriber could not be told of the fork; please report this")
+
+
+# Modules that are loaded where such a server runs, and where a worker of it is to call start().
+_WORKERS = (
+    ("uwsgi", "under uWSGI, call start() in a function decorated with @uwsgidecorators.postfork"),
+    ("gunicorn.arbiter", "under gunicorn, call start() in the post_fork hook of its configuration"),
+    ("celery.concurrency.prefork", "under Celery, call start() on the worker_process_init signal"),
+)
+
+
+def how_to_start_in_child() -> str:
+    """Where a forked worker calls start(), for the server that this process belongs to."""
+    found = (remedy for module, remedy in _WORKERS if module in sys.modules)
+    otherwise = "call start() in the child, or set Options(restart_after_fork=True)"
+    return next(found, otherwise)
 
 
 @contextmanager

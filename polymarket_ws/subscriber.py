@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import NoReturn, TypeVar, final, overload
+from weakref import WeakSet
 
 from .account.views import Account
 from .books.book import BookCore
@@ -41,8 +42,9 @@ from .events import (
     Unknown,
 )
 from .live_mapping import LiveMapping
+from .net.descriptors import close_copies
 from .options import Options
-from .process import ExitHook, handling_signals
+from .process import ExitHook, ForkHook, handling_signals, how_to_start_in_child
 from .stats import Stats
 from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
 
@@ -128,9 +130,13 @@ class Subscriber:
         # Replaced whole, so that readers need no lock.
         self._books: dict[str, LiveBook] = {}
         self._cores: dict[str, BookCore] = {}
+        # All that LiveBooks ever showed: a reader may still hold one of an unsubscribed asset.
+        self._made_cores: WeakSet[BookCore] = WeakSet()
+        self._told_fork = True
         # Guards what is wanted and which run is the present one; nothing is waited for under it.
         self._lock = threading.Lock()
         self._want(Subscriptions(asset_ids=assets, markets=self._subscriptions.markets))
+        _fork_hook.watch(self)
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("Subscriber is not for subclassing: register callbacks with sub.on_...")
@@ -186,6 +192,7 @@ class Subscriber:
         """The book of each subscribed asset, from the start on; not valid until its
         snapshot came.
         """
+        self._here()
         return LiveMapping(lambda: self._books)
 
     @property
@@ -205,8 +212,8 @@ class Subscriber:
     @property
     def state(self) -> State:
         """What it is doing."""
-        run = self._run
-        return State.IDLE if run is None or not run.has_started else run.state
+        self._here()
+        return self._state()
 
     @property
     def healthy(self) -> bool:
@@ -224,7 +231,7 @@ class Subscriber:
 
     def stats(self) -> Stats:
         """What was counted since the last start. Cheap: no lock, no effect on the threads."""
-        run = self._run or self._make_run()
+        run = self._here() or self._make_run()
         return run.stats()
 
     # Start and stop.
@@ -281,7 +288,7 @@ class Subscriber:
         """
         self._refuse_in_callback("wait")
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
-        while (run := self._run) is not None and run.has_started:
+        while (run := self._here()) is not None and run.has_started:
             if run.ended.is_set() or (run.error is not None and _had_last_words(run)):
                 if run is self._run:
                     break
@@ -341,8 +348,8 @@ class Subscriber:
             RuntimeError: not started, or called in a callback.
         """
         self._refuse_in_callback("wait_ready")
-        run = self._run
-        if run is None or not run.has_started:
+        run = self._here()
+        if run is None or not run.has_started or run.is_forked:
             raise RuntimeError("wait_ready: start the subscriber first")
         wanted = None if asset_ids is None else check_asset_ids(asset_ids)
         if wanted is not None and not wanted <= self._subscriptions.asset_ids:
@@ -480,6 +487,7 @@ class Subscriber:
         stream: EventStream[Event] = EventStream(
             kinds, timeout, self._options.queue_limit, self._is_wanted
         )
+        self._here()
         with self._lock:
             run = self._run = self._run or self._make_run()
             run.streams.add(stream)
@@ -533,9 +541,13 @@ class Subscriber:
         wanted = self._subscriptions
         markets = "all markets" if wanted.markets is None else f"{len(wanted.markets)} markets"
         user = f", {markets}" if self._credentials is not None else ""
-        return f"<Subscriber {self._name} {self.state} {len(wanted.asset_ids)} assets{user}>"
+        return f"<Subscriber {self._name} {self._state()} {len(wanted.asset_ids)} assets{user}>"
 
     # Private.
+
+    def _state(self) -> State:
+        run = self._run
+        return State.IDLE if run is None or not run.has_started else run.state
 
     def _register(self, registration: Registration) -> None:
         is_running = self._run is not None and self._run.has_started and not self._run.is_over
@@ -550,7 +562,7 @@ class Subscriber:
         """Take over what is wanted; called under the lock (or by the constructor)."""
         self._subscriptions = subscriptions
         wanted = subscriptions.asset_ids
-        added = {id_: BookCore(id_) for id_ in sorted(wanted - self._cores.keys())}
+        added = {id_: self._make_core(id_) for id_ in sorted(wanted - self._cores.keys())}
         self._cores = {id_: c for id_, c in {**self._cores, **added}.items() if id_ in wanted}
         for id_ in self._books.keys() - wanted:
             self._books[id_]._leave()
@@ -569,7 +581,7 @@ class Subscriber:
         if former is not None:
             self._renew_cores()
         try:
-            run.start(former)
+            run.start(None if former is not None and former.is_forked else former)
             _started.add(self)
             run.want(self._subscriptions, self._cores)
         except (OSError, RuntimeError):  # no thread or descriptor is to be had
@@ -580,9 +592,48 @@ class Subscriber:
             raise
 
     def _renew_cores(self) -> None:
-        self._cores = {id_: BookCore(id_) for id_ in self._cores}
+        self._cores = {id_: self._make_core(id_) for id_ in self._cores}
         for id_, core in self._cores.items():
             self._books[id_]._show(core)
+
+    def _make_core(self, asset_id: str) -> BookCore:
+        core = BookCore(asset_id)
+        self._made_cores.add(core)
+        return core
+
+    def _become_forked(self) -> None:
+        """In a forked child: no thread of the present run is here, nor one that held a lock."""
+        self._lock = threading.Lock()
+        self._callbacks.renew_locks()
+        _started.discard(self)
+        run = self._run
+        if run is not None:
+            run.become_forked()
+            self._told_fork = not run.is_forked
+        for core in list(self._made_cores):
+            if run is not None and run.is_forked:
+                core.become_forked()
+            else:
+                core.renew_locks()
+        self._want(self._subscriptions)  # another thread may have been half through it
+
+    def _restart_after_fork(self) -> None:
+        run = self._run
+        if run is not None and run.is_forked and self._options.restart_after_fork:
+            self.start()
+
+    def _here(self) -> Engine | None:
+        """The present run, with one WARNING when it is of the parent process."""
+        run = self._run
+        if not self._told_fork and run is not None and run.is_forked:
+            self._told_fork = True
+            logger.warning(
+                "%s: this process was forked from the one that started it, so nothing feeds it "
+                "here: %s",
+                self._name,
+                how_to_start_in_child(),
+            )
+        return run
 
     def _make_run(self) -> Engine:
         return Engine(
@@ -601,7 +652,7 @@ class Subscriber:
 
     def _request_stop(self) -> Engine | None:
         run = self._run
-        if run is None or not run.has_started:
+        if run is None or not run.has_started or run.is_forked:
             return None
         run.request_stop()
         return run
@@ -617,7 +668,8 @@ class Subscriber:
         )
 
     def _account(self) -> Account:
-        return self._run.account if self._run is not None else Account()
+        run = self._here()
+        return run.account if run is not None else Account()
 
     def _is_wanted(self, event: Event) -> bool:
         return self._run is None or self._run.is_wanted(event)
@@ -700,3 +752,4 @@ def _not_ready(missing: Missing, run: Engine, timeout: float) -> str:
 
 
 _exit_hook = ExitHook(running, Subscriber._request_stop)
+_fork_hook: ForkHook[Subscriber] = ForkHook(close_copies)

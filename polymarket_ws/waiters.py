@@ -27,6 +27,10 @@ class Waiters:
                 self._version += 1
                 self._changed.notify_all()
 
+    def renew_locks(self) -> None:
+        """In a forked child: whoever held the lock, or waited, stayed behind in the parent."""
+        self._waiting, self._changed = 0, threading.Condition()
+
     def wait_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
         """Wait until `predicate()` holds; False when `timeout` seconds pass first.
 

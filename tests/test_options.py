@@ -53,6 +53,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "proxy": None,
         "trust_env": True,
         "ssl_context": None,
+        "restart_after_fork": False,
         "market_url": "wss://ws-subscriptions-clob.polymarket.com/ws/market",
         "user_url": "wss://ws-subscriptions-clob.polymarket.com/ws/user",
         "heartbeat_interval": 10.0,

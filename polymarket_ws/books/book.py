@@ -336,15 +336,32 @@ class BookCore:
     def mark_stale(self, reason: str) -> bool:
         """Stop being served as live; False when it was not. The levels stay, to be looked at."""
         with self.lock:
-            latest, published = self.latest, self.published
+            published = self.published
             if published.stale_reason == NO_SNAPSHOT and reason != UNSUBSCRIBED:
                 return False  # it never was live: that is what it lacks
-            self.latest = latest._replace(stale_reason=reason)
-            is_published = published is latest
-            self.published = (
-                self.latest if is_published else published._replace(stale_reason=reason)
-            )
+            self._be_stale(reason)
         return published.stale_reason is None
+
+    def _be_stale(self, reason: str) -> None:
+        latest, published = self.latest, self.published
+        self.latest = latest._replace(stale_reason=reason)
+        is_published = published is latest
+        self.published = self.latest if is_published else published._replace(stale_reason=reason)
+
+    def renew_locks(self) -> None:
+        """In a forked child: whoever held the lock stayed behind in the parent."""
+        self.lock = threading.Lock()
+
+    def become_forked(self) -> None:
+        """In a forked child, where no thread feeds it: be stale.
+
+        Where the lock was held the writer may have made half a change: then no levels are kept.
+        """
+        if self.lock.locked():
+            self._bids, self._asks = BookSide(), BookSide()
+        self.renew_locks()
+        if self.published.stale_reason != UNSUBSCRIBED:
+            self._be_stale("forked")
 
     def levels(self, depth: int | None) -> Book:
         """A consistent copy of both sides as they are published, best first."""

@@ -164,7 +164,8 @@ class LiveBook:
         """Why the book is not valid; None when it is.
 
         "no_snapshot" (none received yet), "disconnect", "decode_error" (a change was not
-        understood), "unsubscribed", "unwanted", "stopped" or "failed". More may come.
+        understood), "unsubscribed", "unwanted", "stopped", "failed" or "forked" (it is fed in the
+        parent process alone). More may come.
         """
         return self._stale_reason(self._core.published.stale_reason)
 

@@ -82,6 +82,10 @@ class Callbacks:
     def __getitem__(self, name: str) -> tuple[Registration, ...]:
         return self._by_name.get(name, ())
 
+    def renew_locks(self) -> None:
+        """In a forked child: whoever held the lock stayed behind in the parent."""
+        self._lock = threading.Lock()
+
     def add(self, registration: Registration) -> None:
         """Register; in `__main__` a function of the same name, event and filter gives way.
 

@@ -84,6 +84,7 @@ class Dispatcher:
         self._idle = False
         self._ending = False
         self._abandoned = False
+        self._is_forked = False
         self._told_drops = 0
         self._repeats: Counter[tuple[Registration, type[BaseException]]] = Counter()
         self._thread = threading.Thread(
@@ -148,10 +149,19 @@ class Dispatcher:
 
     def is_current(self) -> bool:
         """Whether the caller is a callback, of this run or of a former one that still ends."""
+        if self._is_forked:
+            return False
         former = self._former
         return threading.current_thread() is self._thread or (
             former is not None and former.is_current()
         )
+
+    def become_forked(self) -> None:
+        """In a forked child: call nothing any more. A callback that forked goes on in the child,
+        and its thread ends there when it returns.
+        """
+        self._is_forked = self._abandoned = True
+        self.queue.renew_locks()
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread to end; True when it has, or was never started."""
@@ -195,6 +205,8 @@ class Dispatcher:
             self._former = None
         try:
             self._handle_all()
+            if self._is_forked:
+                return
             self._last_duty()
             self._handle_rest()
             self._summarize()

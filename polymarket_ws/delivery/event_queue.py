@@ -93,6 +93,10 @@ class EventQueue:
         extra = (self._overflow is not None) + (self._resync is not None)
         return len(self._market_data) + len(self._kept) + extra
 
+    def renew_locks(self) -> None:
+        """In a forked child: whoever held the lock stayed behind in the parent."""
+        self._lock = threading.Lock()
+
     def put(self, items: Iterable[Item]) -> int:
         """Append the items in order; returns how many older ones were dropped for them.
 

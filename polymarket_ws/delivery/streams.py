@@ -85,6 +85,11 @@ class EventStream(Iterator[E], Generic[E]):
         self.end(None)
         self._queue.clear()
 
+    def renew_locks(self) -> None:
+        """In a forked child: whoever held a lock stayed behind in the parent."""
+        self._changed = threading.Condition()
+        self._queue.renew_locks()
+
     def __next__(self) -> E:
         event = self.next_within(self._timeout)
         if event is None:
@@ -141,6 +146,17 @@ class EventStreams:
         # Guards the set, which may not change while it is iterated; not held while a stream takes
         # items.
         self._lock = threading.Lock()
+
+    def renew_locks(self) -> None:
+        """In a forked child: whoever held a lock stayed behind in the parent."""
+        self._lock = threading.Lock()
+        for stream in list(self._streams):
+            stream.renew_locks()
+
+    def close(self) -> None:
+        """End all; what waits in them is discarded."""
+        for stream in self._open():
+            stream.close()
 
     def add(self, stream: EventStream[Event]) -> None:
         with self._lock:

@@ -43,6 +43,8 @@ class State(str, Enum):
     """stop() was called and the threads have ended, or are about to."""
     FAILED = "FAILED"
     """A fatal error ended the run; `Subscriber.error` has it."""
+    FORKED = "FORKED"
+    """Started in the parent process: no thread of it exists in this forked child until start()."""
 
     __str__ = str.__str__
 

@@ -25,6 +25,7 @@ from polymarket_ws.errors import (
 from polymarket_ws.options import Options
 
 from .deadline import GuardedSocket, SocketDeadline
+from .descriptors import owned
 from .dial import dial, resolve
 from .http_heads import ResponseHead, receive_head, retry_after_seconds
 from .open_socket import OpenSocket, lost
@@ -148,8 +149,10 @@ class Attempt:
     def _encrypt(self, sock: socket.socket) -> ssl.SSLSocket:
         self._enter("tls")
         try:
-            encrypted = self._ssl_context().wrap_socket(
-                sock, server_hostname=self._host, do_handshake_on_connect=False
+            encrypted = owned(
+                self._ssl_context().wrap_socket(
+                    sock, server_hostname=self._host, do_handshake_on_connect=False
+                )
             )
         except OSError as error:
             _close_half_made(error)

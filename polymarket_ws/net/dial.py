@@ -15,6 +15,7 @@ from typing import Any
 from attrs import define, field
 
 from .deadline import SocketDeadline
+from .descriptors import owned
 
 HEAD_START = 0.25  # seconds that an address has before the next one is tried too (RFC 8305, 5)
 BACKSTOP = 1.0  # seconds; where shutting a connecting socket down wakes no selector (not Linux)
@@ -60,7 +61,7 @@ def dial(addresses: Sequence[Address], socket_deadline: SocketDeadline) -> socke
         OSError: none can be reached; what the last one said.
         ConnectionLost: the socket_deadline ended it.
     """
-    with selectors.DefaultSelector() as selector:
+    with owned(selectors.DefaultSelector()) as selector:
         sock = _Race(socket_deadline, selector, deque(addresses)).run()
     tune(sock)
     return sock
@@ -107,7 +108,7 @@ class _Race:
                 self._fail(error)
 
     def _start(self, family: socket.AddressFamily, address: Any) -> None:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = owned(socket.socket(family, socket.SOCK_STREAM))
         self._socket_deadline.register(sock)
         sock.setblocking(False)
         error_number = sock.connect_ex(address)

@@ -25,6 +25,7 @@ from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, PolymarketWsError, ProtocolError
 from polymarket_ws.events import CONTINUITY, Event
+from polymarket_ws.net.descriptors import owned
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
 from polymarket_ws.waiters import Waiters
@@ -88,8 +89,8 @@ class Shard:
         self._on_end = on_end
         self._waiters = waiters
         self.has_ended = False
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = map(owned, socket.socketpair())
+        self._selector = owned(selectors.DefaultSelector())
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import NoReturn
 
 from .errors import ConfigurationError
+from .logs import Log
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 # py-clob-client's names are the second set, so that its users need no new variables.
 _VARIABLES = (

@@ -5,12 +5,11 @@ they share.
 from __future__ import annotations
 
 import functools
-import logging
 import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
@@ -33,6 +32,8 @@ from .delivery.event_queue import Item
 from .delivery.streams import EventStreams
 from .errors import CallbackError, PolymarketWsError
 from .events import CONTINUITY, CUSTOM_FEATURES, DATA, Event, Family, Scope, State
+from .internal_errors import InternalErrors
+from .logs import Log
 from .options import Options
 from .shards.broadcasts import Broadcasts
 from .shards.merge import Merge
@@ -42,8 +43,9 @@ from .shards.standby import LeaderView
 from .stats import Stats
 from .subscriptions import Subscriptions
 from .waiters import Waiters
+from .wire.redaction import redact
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 _BY_ASSET, _BY_MARKET, _OWN = Scope.ASSET, Scope.MARKET, Family.OWN  # asked of each event
 
@@ -89,12 +91,15 @@ class Engine:
         self.subscriptions = Subscriptions()
         self.error: PolymarketWsError | None = None
         self.stop_requested = False
+        self.exit_request: BaseException | None = None
+        """The SystemExit or KeyboardInterrupt by which a callback ended the run."""
         self.is_forked = False
         """Whether its threads run in the parent of this process, and not here."""
         self.over_since: float | None = None
         """Monotonic time of the fatal error or the request to stop; None before."""
         self.streams = EventStreams()
-        self.ended = threading.Event()
+        self.has_ended = False
+        """Whether no callback will run any more."""
         self._options = options
         self._credentials = credentials
         self._callbacks = callbacks
@@ -106,6 +111,7 @@ class Engine:
         self._partition = Partition(options.max_assets_per_connection)
         self._pacer = Pacer()
         self._broadcasts = Broadcasts()
+        self._internal_errors = InternalErrors()
         self._started_at: float | None = None
         self._closed = False
         self._shards: dict[str, Shard] = {}
@@ -123,6 +129,8 @@ class Engine:
             book_of=self._book_of,
             is_wanted=self.is_wanted,
             on_failure=self._take_callback_failure,
+            on_exit=self._take_exit,
+            on_internal_error=self.take_internal_error,
             fail=self.fail,
             last_duty=self._end_shards,
             ended=self._end,
@@ -176,6 +184,11 @@ class Engine:
         self.dispatcher.abandon()  # first: no callback shall hear of books gone stale by it
         self._stop_shards("stopped")
 
+    @property
+    def locks(self) -> list[Any]:
+        """What a call of a user may hold."""
+        return [*self.waiters.locks, *self.streams.locks]
+
     def become_forked(self) -> None:
         """In a forked child: be over, since no thread of it exists here.
 
@@ -184,14 +197,17 @@ class Engine:
         self._failing = threading.Lock()
         self.waiters.renew_locks()
         self.streams.renew_locks()
-        if not self.has_started or self.ended.is_set():
+        if not self.has_started or self.has_ended:
             return
         self.is_forked, self.over_since = True, self.over_since or self._clock.monotonic()
         self._shards = {}  # they would say that they are open
         self.dispatcher.become_forked()
         self.streams.close()
-        self.ended = threading.Event()
-        self.ended.set()
+        self.has_ended = True
+
+    def wait_ended(self, timeout: float) -> bool:
+        """Wait until no callback will run any more; False when the timeout passed first."""
+        return self.waiters.wait_until(lambda: self.has_ended, timeout)
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads to end; True when they have."""
@@ -281,6 +297,7 @@ class Engine:
             broadcast_duplicates=self._broadcasts.duplicates,
             top_mismatches=sum(b.counts.top_mismatches for b in self._books),
             reconnects=sum(max(0, c.generation - 1) for c in connections),
+            internal_errors=self._internal_errors.count,
             callback_errors=self.dispatcher.callback_errors,
             dropped=queue.dropped,
             stream_dropped=self.streams.dropped,
@@ -383,14 +400,31 @@ class Engine:
             self.streams.end(self.error)
 
     def _end(self) -> None:
-        self.streams.end(self.error)
-        self._on_end()
-        self.ended.set()
+        try:
+            self.streams.end(self.error)
+            self._on_end()
+        finally:
+            self.has_ended = True
 
-    def _take_callback_failure(self, failure: CallbackError | None) -> None:
-        if failure is None:
-            self.request_stop()
-        elif self._options.callback_errors == "raise":
+    def take_internal_error(self, where: str, error: Exception) -> None:
+        """Tell of an exception that was not foreseen, and end the run when there are too many."""
+        told = PolymarketWsError(
+            f"internal error in {where}, please report it: "
+            f"{type(error).__name__}: {redact(str(error))}"
+        )
+        told.__cause__ = error
+        if self._internal_errors.take(self._clock.monotonic()):
+            self.fail(told)
+        else:
+            self._deliver([told])
+        logger.error("%s: %s", self.name, told, cause=error)
+
+    def _take_exit(self, request: BaseException) -> None:
+        self.exit_request = request
+        self.request_stop()
+
+    def _take_callback_failure(self, failure: CallbackError) -> None:
+        if self._options.callback_errors == "raise":
             self.fail(failure)
             self.dispatcher.abandon()
 

@@ -9,7 +9,6 @@ on as before.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import signal
 import sys
@@ -21,7 +20,9 @@ from types import FrameType
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
-logger = logging.getLogger(__name__)
+from .logs import Log
+
+logger = Log(__name__)
 
 EXIT_SECONDS = 2.0  # that the interpreter's exit waits for all subscribers together
 
@@ -113,8 +114,10 @@ class ForkHook(Generic[F]):
         for step in steps:
             try:
                 step()
-            except Exception:  # one must not keep the others from being told
-                logger.exception("a subscriber could not be told of the fork; please report this")
+            except Exception as error:  # one must not keep the others from being told
+                logger.error(
+                    "a subscriber was not told of the fork; please report this", cause=error
+                )
 
 
 # Modules that are loaded where such a server runs, and where a worker of it is to call start().

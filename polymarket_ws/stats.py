@@ -83,6 +83,8 @@ class Stats:
     """Times that a book's best prices began to differ from the server's (`verify="top"`)."""
     reconnects: int
     """Connections after the first of each name."""
+    internal_errors: int
+    """Exceptions that this package did not foresee; each cost a connection at most."""
     callback_errors: int
     dropped: int
     """Market-data events dropped because `queue_limit` were waiting."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import NoReturn, TypeVar, final, overload
+from typing import Any, NoReturn, TypeVar, final, overload
 from weakref import WeakSet
 
 from .account.views import Account
@@ -42,13 +41,20 @@ from .events import (
     Unknown,
 )
 from .live_mapping import LiveMapping
+from .locks import holds_any
+from .logs import Log
 from .net.descriptors import close_copies
 from .options import Options
-from .process import ExitHook, ForkHook, handling_signals, how_to_start_in_child
+from .process import (
+    ExitHook,
+    ForkHook,
+    handling_signals,
+    how_to_start_in_child,
+)
 from .stats import Stats
 from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 E = TypeVar("E", bound=Event)
 
@@ -134,7 +140,7 @@ class Subscriber:
         self._made_cores: WeakSet[BookCore] = WeakSet()
         self._told_fork = True
         # Guards what is wanted and which run is the present one; nothing is waited for under it.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._want(Subscriptions(asset_ids=assets, markets=self._subscriptions.markets))
         _fork_hook.watch(self)
 
@@ -258,7 +264,8 @@ class Subscriber:
 
         What waits for callbacks is discarded; the last thing told is Disconnected("stopped"), for
         each connection that was open or about to be tried again. What waits in events() may still
-        be read. From a callback it only asks, and returns False.
+        be read. It only asks, and returns False, from a callback, and from a signal handler that
+        interrupted another member while that held a lock, which the threads may need to end.
 
         Args:
             timeout: Seconds to wait for the threads. What may hold them up is a callback that does
@@ -270,7 +277,9 @@ class Subscriber:
         run = self._request_stop()
         if run is None:
             return True
-        return not run.dispatcher.is_current() and run.join(timeout)
+        if run.dispatcher.is_current() or holds_any(self._locks(run)):
+            return False
+        return run.join(timeout)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has stopped.
@@ -289,13 +298,13 @@ class Subscriber:
         self._refuse_in_callback("wait")
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while (run := self._here()) is not None and run.has_started:
-            if run.ended.is_set() or (run.error is not None and _had_last_words(run)):
+            if run.has_ended or (run.error is not None and _had_last_words(run)):
                 if run is self._run:
                     break
             elif time.monotonic() >= deadline:
                 return False
             else:
-                run.ended.wait(min(deadline - time.monotonic(), 1.0))
+                run.wait_ended(min(deadline - time.monotonic(), 1.0))
         if run is not None and run.error is not None:
             raise run.error
         return True
@@ -310,6 +319,7 @@ class Subscriber:
         Raises:
             ConfigurationError: nothing is wanted.
             PolymarketWsError: the fatal error that ended it.
+            SystemExit, KeyboardInterrupt: a callback raised it.
             RuntimeError: called in a callback.
         """
         self._refuse_in_callback("run")
@@ -333,6 +343,9 @@ class Subscriber:
                 self._stop_or_warn(_LAST_WORDS)
                 raise
             self._stop_or_warn(0.5)
+        run = self._run
+        if run is not None and run.exit_request is not None:
+            raise run.exit_request
 
     def wait_ready(self, timeout: float = 10.0, asset_ids: AssetIds | None = None) -> None:
         """Wait until every channel is subscribed and every subscribed book is live.
@@ -587,7 +600,7 @@ class Subscriber:
         except (OSError, RuntimeError):  # no thread or descriptor is to be had
             run.request_stop()
             if run.dispatcher.join(0.0):  # its thread never began, so nothing else will say it
-                run.ended.set()
+                run.has_ended = True
             _started.discard(self)
             raise
 
@@ -596,6 +609,14 @@ class Subscriber:
         for id_, core in self._cores.items():
             self._books[id_]._show(core)
 
+    def _locks(self, run: Engine) -> Iterator[Any]:
+        """What the calling thread may hold when it is interrupted in a member."""
+        yield self._lock
+        yield from self._callbacks.locks
+        yield from run.locks
+        for core in self._cores.values():
+            yield core.lock
+
     def _make_core(self, asset_id: str) -> BookCore:
         core = BookCore(asset_id)
         self._made_cores.add(core)
@@ -603,7 +624,7 @@ class Subscriber:
 
     def _become_forked(self) -> None:
         """In a forked child: no thread of the present run is here, nor one that held a lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._callbacks.renew_locks()
         _started.discard(self)
         run = self._run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field
 
@@ -26,6 +27,11 @@ class Waiters:
             with self._changed:
                 self._version += 1
                 self._changed.notify_all()
+
+    @property
+    def locks(self) -> list[Any]:
+        """What a call of a user may hold."""
+        return [self._changed]
 
     def renew_locks(self) -> None:
         """In a forked child: whoever held the lock, or waited, stayed behind in the parent."""

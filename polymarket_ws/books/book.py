@@ -62,7 +62,7 @@ class BookCore:
     last_trade_price: Decimal | None = None
     received_at: float | None = None
     """Monotonic seconds at which something for this book last arrived."""
-    lock: threading.Lock = field(factory=threading.Lock)
+    lock: threading.RLock = field(factory=threading.RLock)
     """Guards the sides and `latest` while they change; held for one message, never while anything
     else is called. The fields above are each one value, replaced whole."""
     proof: HashProof = field(factory=HashProof)
@@ -350,14 +350,14 @@ class BookCore:
 
     def renew_locks(self) -> None:
         """In a forked child: whoever held the lock stayed behind in the parent."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def become_forked(self) -> None:
         """In a forked child, where no thread feeds it: be stale.
 
         Where the lock was held the writer may have made half a change: then no levels are kept.
         """
-        if self.lock.locked():
+        if not self.lock.acquire(blocking=False):
             self._bids, self._asks = BookSide(), BookSide()
         self.renew_locks()
         if self.published.stale_reason != UNSUBSCRIBED:

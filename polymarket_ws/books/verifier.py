@@ -19,11 +19,11 @@ is tried again after it (`explain`).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 
 from attrs import define, field
 
+from polymarket_ws.logs import Log
 from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.updates import Snapshot
 
@@ -33,7 +33,7 @@ from .sides import BookSides
 from .suspects import Suspects
 from .verification import FindingCause, StepCause
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 STEP_SECONDS = 0.05  # of quiet after which a step has ended, whatever may be missing of it
 LONGEST_STEP = 0.5  # seconds; its messages are sent back to back, so this is a broken peer's

@@ -14,12 +14,13 @@ from contextlib import contextmanager, suppress
 from polymarket_ws import __version__
 from polymarket_ws.errors import ConfigurationError, PolymarketWsError
 from polymarket_ws.events import EVENTS, Event, Family, Unknown
+from polymarket_ws.logs import Log
 from polymarket_ws.options import MARKET_URL, Options
 
 from .event_lines import json_line, readable
 from .stream import StreamCommand
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 ENDED, FAILED, WRONG, FORCED = 0, 1, 2, 130
 

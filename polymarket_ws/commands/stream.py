@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,12 +10,13 @@ from attrs import define, field
 
 from polymarket_ws.delivery.streams import EventStream
 from polymarket_ws.events import Connected, Disconnected, Event
+from polymarket_ws.logs import Log
 from polymarket_ws.options import Options
 from polymarket_ws.subscriber import Subscriber
 
 from . import interrupts
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 HINT_SECONDS = 10.0  # a snapshot comes within one round trip of the subscription
 

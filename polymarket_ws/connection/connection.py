@@ -13,7 +13,6 @@ the Disconnected, then the Gap, or what another connection goes on with.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Container, Sequence
 from typing import NamedTuple, Protocol
 
@@ -30,6 +29,7 @@ from polymarket_ws.errors import (
     ProtocolError,
 )
 from polymarket_ws.events import Connected, Disconnected
+from polymarket_ws.logs import Log
 from polymarket_ws.net.attempt_thread import AttemptThread
 from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.stats import ConnectionStats
@@ -42,7 +42,7 @@ from .open_connection import OpenConnection
 from .session import Session
 from .tally import Tally
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
 # The resolver cannot be interrupted: a hung one must not cost a thread each attempt.

@@ -7,6 +7,7 @@ import selectors
 
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost
+from polymarket_ws.logs import Log
 from polymarket_ws.net.frames import Close, Pong
 from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.wire.redaction import redact
@@ -14,7 +15,7 @@ from polymarket_ws.wire.redaction import redact
 from .connector import Connector
 from .session import NORMAL_CLOSURE, Outgoing, Session
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 
 class OpenConnection:
@@ -96,7 +97,7 @@ class OpenConnection:
 
     def _send(self, outgoing: Outgoing) -> None:
         if isinstance(outgoing, str):
-            if logger.isEnabledFor(logging.DEBUG):
+            if logger.is_enabled_for(logging.DEBUG):
                 logger.debug("%s: > %s", self.session.name, redact(outgoing))
             self._socket.send(outgoing)
         elif isinstance(outgoing, Pong):

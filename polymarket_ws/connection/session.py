@@ -27,6 +27,7 @@ from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.events import Book, Frame, Gap
+from polymarket_ws.logs import Log
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.net.frames import Close, FrameParser, Ping, Pong, Violation
 from polymarket_ws.options import Options
@@ -39,7 +40,7 @@ from .gaps import Gaps
 from .slow_path import decode_slowly
 from .tally import Tally
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 NORMAL_CLOSURE = 1000
 AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (rs-clob-client#218)
@@ -96,7 +97,7 @@ class Session:
 
     def __attrs_post_init__(self) -> None:
         self._parser = FrameParser(self.options.max_message_bytes)
-        self._debug = logger.isEnabledFor(logging.DEBUG)
+        self._debug = logger.is_enabled_for(logging.DEBUG)
         self._data_begins = self.dialect.data_begins
 
     @property

@@ -7,17 +7,17 @@ this way is counted, and many such texts are logged.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from polymarket_ws.channels.dialect import Dialect
 from polymarket_ws.errors import DecodeError
+from polymarket_ws.logs import Log
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.wire.updates import Decoded
 
 from .tally import Tally
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 WARNING_FROM = 100  # texts: some few are no sign of new fields on the wire
 

@@ -76,15 +76,20 @@ class Callbacks:
 
     _by_name: dict[str, tuple[Registration, ...]] = field(factory=dict)
     """Replaced whole at each change, so that readers need no lock."""
-    _lock: threading.Lock = field(factory=threading.Lock)
+    _lock: threading.RLock = field(factory=threading.RLock)
     """Guards the replacement of `_by_name`."""
 
     def __getitem__(self, name: str) -> tuple[Registration, ...]:
         return self._by_name.get(name, ())
 
+    @property
+    def locks(self) -> list[Any]:
+        """What a call of a user may hold."""
+        return [self._lock]
+
     def renew_locks(self) -> None:
         """In a forked child: whoever held the lock stayed behind in the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def add(self, registration: Registration) -> None:
         """Register; in `__main__` a function of the same name, event and filter gives way.

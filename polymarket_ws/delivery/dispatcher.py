@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import threading
 from collections import Counter, deque
@@ -13,6 +12,7 @@ from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.errors import CallbackError, PolymarketWsError, QueueOverflow
 from polymarket_ws.events import LIFECYCLE, Event
+from polymarket_ws.logs import Log
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.waiters import Waiters
 
@@ -20,7 +20,7 @@ from .callbacks import Callbacks, Registration, callback_name
 from .event_queue import EventQueue, Item
 from .streams import EventStreams
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 _MOST_AT_ONCE = 64
 
@@ -39,10 +39,10 @@ class Dispatcher:
         limit: `Options.queue_limit`.
         book_of: The LiveBook of a core; None when it is not subscribed any more.
         is_wanted: Whether an event concerns what is subscribed now.
-        on_failure: Called on this thread with a CallbackError, or None when user code wants to
-            exit.
-        fail: Takes a fatal error: one's own events are too many (on a receiving thread), or a bug
-            here.
+        on_failure: Called on this thread with what a callback raised.
+        on_exit: Called on this thread with a SystemExit or KeyboardInterrupt of a callback.
+        on_internal_error: Called on this thread with an exception that is no callback's.
+        fail: Takes a fatal error: one's own events are too many (on a receiving thread).
         last_duty: Called on this thread at its end, before the last lifecycle events are delivered.
         ended: Called on this thread when no callback will run any more.
         waiters: Told after each callback.
@@ -57,7 +57,9 @@ class Dispatcher:
         limit: int,
         book_of: Callable[[BookCore], LiveBook | None],
         is_wanted: Callable[[Event], bool],
-        on_failure: Callable[[CallbackError | None], None],
+        on_failure: Callable[[CallbackError], None],
+        on_exit: Callable[[BaseException], None],
+        on_internal_error: Callable[[str, Exception], None],
         fail: Callable[[PolymarketWsError], None],
         last_duty: Callable[[], None],
         ended: Callable[[], None],
@@ -71,6 +73,8 @@ class Dispatcher:
         self._book_of = book_of
         self._is_wanted = is_wanted
         self._on_failure = on_failure
+        self._on_exit = on_exit
+        self._on_internal_error = on_internal_error
         self._fail = fail
         self._last_duty = last_duty
         self._ended = ended
@@ -205,14 +209,10 @@ class Dispatcher:
             self._former = None
         try:
             self._handle_all()
-            if self._is_forked:
-                return
-            self._last_duty()
-            self._handle_rest()
-            self._summarize()
-        except Exception as error:
-            logger.exception("%s: the callback thread failed; please report this", self.name)
-            self._fail(PolymarketWsError(f"internal error in the callback thread: {error!r}"))
+            if not self._is_forked:
+                self._last_duty()
+                self._handle_rest()
+                self._summarize()
         finally:
             self._ended()
             self._waiters.notify()
@@ -221,7 +221,7 @@ class Dispatcher:
         while not self._abandoned:
             item = self._next()
             if item is not None:
-                self._handle(item)
+                self._handle_one(item)
             elif self._ending:
                 return
             else:
@@ -232,7 +232,7 @@ class Dispatcher:
         """After the connections have ended: their last words, and nothing else once abandoned."""
         while (item := self._next()) is not None:
             if not self._abandoned or type(item) in LIFECYCLE:
-                self._handle(item)
+                self._handle_one(item)
 
     def _next(self) -> Item | None:
         taken = self._taken
@@ -250,6 +250,12 @@ class Dispatcher:
         with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=1.0)
         self._idle = False
+
+    def _handle_one(self, item: Item) -> None:
+        try:
+            self._handle(item)
+        except Exception as error:  # a bug here costs the item
+            self._on_internal_error("the callback thread", error)
 
     def _handle(self, item: Item) -> None:
         if isinstance(item, BookCore):
@@ -278,16 +284,19 @@ class Dispatcher:
         self._running = registration
         try:
             registration.callback(argument)
-        except Exception as error:
-            self._take_failure(registration, argument, error)
-        except BaseException as error:  # SystemExit, KeyboardInterrupt: user code wants to end
+        except (SystemExit, KeyboardInterrupt) as error:  # user code wants to end
+            self._on_exit(error)
             logger.info("%s: stopping, since a callback raised %s", self.name, type(error).__name__)
-            self._on_failure(None)
+        except BaseException as error:  # a CancelledError or GeneratorExit, too, is the callback's
+            self._take_failure(registration, argument, error)
         finally:
             self._running = None
 
     def _take_failure(
-        self, registration: Registration, argument: Event | LiveBook | Exception, error: Exception
+        self,
+        registration: Registration,
+        argument: Event | LiveBook | Exception,
+        error: BaseException,
     ) -> None:
         self.callback_errors += 1
         failure = CallbackError(registration.callback, argument, error)
@@ -306,7 +315,7 @@ class Dispatcher:
         count = self._repeats[kind]
         if count == 1:
             logger.error(
-                "%s: on_%s: %s", self.name, registration.name, failure, exc_info=failure.cause
+                "%s: on_%s: %s", self.name, registration.name, failure, cause=failure.cause
             )
         elif is_milestone(count):
             logger.error("%s: on_%s: %s (%d times)", self.name, registration.name, failure, count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
+from typing import Any
 
 from attrs import define, field
 
@@ -86,16 +87,21 @@ class EventQueue:
     _of_connection: Counter[str] = field(factory=Counter)
     _overflow: _Overflow | None = None
     _resync: Resync | None = None
-    _lock: threading.Lock = field(factory=threading.Lock)
+    _lock: threading.RLock = field(factory=threading.RLock)
     """Guards everything above; held while items move, never while one is handled."""
 
     def __len__(self) -> int:
         extra = (self._overflow is not None) + (self._resync is not None)
         return len(self._market_data) + len(self._kept) + extra
 
+    @property
+    def locks(self) -> list[Any]:
+        """What a call of a user may hold."""
+        return [self._lock]
+
     def renew_locks(self) -> None:
         """In a forked child: whoever held the lock stayed behind in the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def put(self, items: Iterable[Item]) -> int:
         """Append the items in order; returns how many older ones were dropped for them.

@@ -4,19 +4,19 @@ stand on.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from weakref import WeakSet
 
 from polymarket_ws.errors import PolymarketWsError, QueueOverflow
 from polymarket_ws.events import Event
+from polymarket_ws.logs import Log
 
 from .event_queue import EventQueue
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 
 E = TypeVar("E", bound=Event)
@@ -85,6 +85,11 @@ class EventStream(Iterator[E], Generic[E]):
         self.end(None)
         self._queue.clear()
 
+    @property
+    def locks(self) -> list[Any]:
+        """What a call of a user may hold."""
+        return [self._changed, *self._queue.locks]
+
     def renew_locks(self) -> None:
         """In a forked child: whoever held a lock stayed behind in the parent."""
         self._changed = threading.Condition()
@@ -145,11 +150,18 @@ class EventStreams:
         self._streams: WeakSet[EventStream[Event]] = WeakSet()
         # Guards the set, which may not change while it is iterated; not held while a stream takes
         # items.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+
+    @property
+    def locks(self) -> list[Any]:
+        """What a call of a user may hold."""
+        with self._lock:
+            streams = list(self._streams)
+        return [self._lock, *(lock for stream in streams for lock in stream.locks)]
 
     def renew_locks(self) -> None:
         """In a forked child: whoever held a lock stayed behind in the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for stream in list(self._streams):
             stream.renew_locks()
 

@@ -5,7 +5,6 @@ This file and open_socket.py are the only ones that import websocket-client.
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 import traceback
@@ -22,6 +21,7 @@ from polymarket_ws.errors import (
     HandshakeRejected,
     PolymarketWsError,
 )
+from polymarket_ws.logs import Log
 from polymarket_ws.options import Options
 
 from .deadline import GuardedSocket, SocketDeadline
@@ -33,7 +33,7 @@ from .proxies import Proxy, decode_proxy, find_environment_proxy, pass_through
 
 __all__ = ["Attempt", "OpenSocket"]
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 _SWITCHING_PROTOCOLS = 101
 _REFUSALS = {

@@ -4,15 +4,15 @@ connection.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
 from polymarket_ws.errors import ConnectionLost, PolymarketWsError
+from polymarket_ws.logs import Log
 
 from .attempt import Attempt, OpenSocket
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 
 class AttemptThread:
@@ -73,7 +73,9 @@ class AttemptThread:
         except PolymarketWsError as error:
             outcome = error
         except Exception as error:
-            logger.exception("%s: connecting failed unexpectedly; please report this", self.name)
+            logger.error(
+                "%s: connecting failed unexpectedly; please report this", self.name, cause=error
+            )
             outcome = ConnectionLost("network", f"unexpected {type(error).__name__}")
         with self._handover:
             late = self._abandoned

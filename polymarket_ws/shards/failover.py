@@ -18,7 +18,6 @@ Gap and a new snapshot, and the others go on. When both are lost, the first to r
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 from polymarket_ws.books.book import BookCore
@@ -31,13 +30,14 @@ from polymarket_ws.connection.session import Session
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, ProtocolError
 from polymarket_ws.events import Gap
+from polymarket_ws.logs import Log
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
 
 from .merge import Handover
 from .standby import FollowerView, LeaderView
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 CONNECT_AHEAD = 1.0  # seconds before a rotation that a successor is connected, at most half of it
 OVERDUE_SECONDS = 60.0  # that a rotation waits for books which its successor does not get

@@ -20,12 +20,12 @@ one at a time, after all lost connections, and of 200 assets at most.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.channels.view import InspectableBooks
 from polymarket_ws.connection.connector import Connector
+from polymarket_ws.logs import Log
 from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
@@ -33,7 +33,7 @@ from .failover import Failover
 from .probe import Probe
 from .silence import SilenceWatchdog
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 GRACE_SECONDS = 2.0  # what a probe saw may still be on its way on the live connection
 RETRY_SECONDS = 10.0  # after a probe that brought no evidence about a mismatch

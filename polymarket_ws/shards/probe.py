@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from typing import Final
 
@@ -15,13 +14,14 @@ from polymarket_ws.connection.open_connection import OpenConnection
 from polymarket_ws.connection.session import Session
 from polymarket_ws.connection.tally import Tally
 from polymarket_ws.errors import ConnectionLost, DecodeError, PolymarketWsError
+from polymarket_ws.logs import Log
 from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
 ANSWER_SECONDS = 3.0  # from the first answer to the last
 _NOBODY: Final[Collection[str]] = ()
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 
 @define(eq=False, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import selectors
 import socket
 import ssl
@@ -25,6 +24,7 @@ from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, PolymarketWsError, ProtocolError
 from polymarket_ws.events import CONTINUITY, Event
+from polymarket_ws.logs import Log
 from polymarket_ws.net.descriptors import owned
 from polymarket_ws.options import Options
 from polymarket_ws.stats import ConnectionStats
@@ -33,7 +33,7 @@ from polymarket_ws.waiters import Waiters
 from .failover import Failover
 from .inspector import Inspector
 
-logger = logging.getLogger(__name__)
+logger = Log(__name__)
 
 # seconds: some platforms lose a wake-up (macOS: cpython#154224), so no wait is endless
 LONGEST_WAIT = 1.0
@@ -199,8 +199,8 @@ class Shard:
             while self._stop_reason is None:
                 self._turn()
         except Exception as error:
-            logger.exception("%s: the I/O thread failed; please report this", self.name)
             self._fail(PolymarketWsError(f"internal error in the I/O thread: {error!r}"))
+            logger.error("%s: the I/O thread failed; please report this", self.name, cause=error)
         self._close()
 
     def _turn(self) -> None:

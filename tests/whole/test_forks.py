@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import socket
 import threading
-import types
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from kit.forking import in_child
+from kit.locks import locks_of
 from kit.recorder import DEADLINE, Recorder
 
 from polymarket_ws import Book, Credentials, Disconnected, Options, State, Subscriber, running
@@ -229,31 +229,22 @@ def test_a_callback_may_fork(server: FakeServer) -> None:
     assert [(os.getpid(), "stopped")] == told.items
 
 
-_LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
-_HOLDERS = (dict, list, tuple, set, types.MethodType, types.FunctionType, types.CellType)
+@contextmanager
+def _held_elsewhere(lock: Any) -> Iterator[None]:
+    """Another thread holds the lock meanwhile."""
+    is_held, is_over = threading.Event(), threading.Event()
 
+    def hold() -> None:
+        with lock:
+            is_held.set()
+            is_over.wait(DEADLINE)
 
-def _locks_of(root: object) -> Iterator[tuple[str, Any]]:
-    """Every lock of this package's objects that can be reached from one, with whose it is."""
-    seen, waiting = {id(root)}, [root]
-    while waiting:
-        owner = waiting.pop()
-        for referent in gc.get_referents(owner):
-            if id(referent) in seen:
-                continue
-            seen.add(id(referent))
-            if isinstance(referent, _LOCKS):
-                yield type(owner).__name__, referent
-            elif _may_hold_locks(referent):
-                waiting.append(referent)
-
-
-def _may_hold_locks(candidate: object) -> bool:
-    module = type(candidate).__module__
-    if isinstance(candidate, dict) and "__builtins__" in candidate:  # a module's
-        return False
-    is_ours = module.startswith("polymarket_ws") and ".testing" not in module
-    return is_ours or isinstance(candidate, _HOLDERS)
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert is_held.wait(DEADLINE)
+    yield
+    is_over.set()
+    thread.join()
 
 
 def test_no_lock_that_is_held_at_the_fork_matters_to_the_child(
@@ -274,12 +265,12 @@ def test_no_lock_that_is_held_at_the_fork_matters_to_the_child(
         return [*seen, sub.healthy, sub.stop()]
 
     locks = dict[str, Any]()
-    for place, lock in _locks_of(sub):
+    for place, lock in locks_of(sub):
         locks.setdefault(place, lock)
     # A lock that this walk misses is one that the test does not hold.
     assert locks.keys() >= {"Subscriber", "Callbacks", "BookCore", "EventQueue", "EventStreams"}
     for place, lock in locks.items():
-        with lock:
+        with _held_elsewhere(lock):
             seen = in_child(child)
         assert [
             "FORKED", False, False, "1", [], 0, "FORKED", True, True, True, True
@@ -294,7 +285,7 @@ def test_a_book_that_was_being_changed_keeps_no_levels(sub: Subscriber) -> None:
     def child() -> list[Any]:
         return [len(book.snapshot().bids), book.stale_reason, len(sub.books["2"].snapshot().bids)]
 
-    with book._core.lock:
+    with _held_elsewhere(book._core.lock):
         assert [0, "forked", 1] == in_child(child)
 
 
@@ -314,16 +305,13 @@ def test_an_ended_run_is_not_forked(server: FakeServer) -> None:
 
 
 def test_a_fork_while_it_connects(server: FakeServer) -> None:
-    """An attempt that is under way belongs to the parent alone."""
-    server.faults.hang(times=None)
-    told = Recorder()
-    options = server.options(connect_timeout=0.1, backoff_cap=0.01)
-    sub = Subscriber(["1"], options=options)
-    sub.on_disconnect(told)
-    with sub:
-        told.wait_for(2)
+    """An attempt that is under way belongs to the parent alone, which goes on with it."""
+    server.faults.hang(times=1)
+    with Subscriber(["1"], options=server.options(connect_timeout=1.0, backoff_cap=0.01)) as sub:
+        assert server.wait_until(lambda: bool(server.connections), DEADLINE)
 
         assert ["FORKED", True] == in_child(lambda: [sub.state, sub.stop()])
+        sub.wait_ready(timeout=DEADLINE)
 
 
 def test_the_option_is_checked() -> None:

@@ -351,11 +351,11 @@ def test_a_script_that_forgets_to_stop_still_ends(server: FakeServer) -> None:
 
 
 def test_sys_exit_in_a_callback_stops(server: FakeServer) -> None:
-    """SystemExit in a callback ends the run instead of being swallowed with a traceback."""
+    """SystemExit in a callback ends the run, and run() with the same code, without a traceback."""
     script = _run_script("sub.on_book(lambda b: sys.exit(3)); sub.run()", server.url())
     out, err = script.communicate(timeout=DEADLINE)
 
-    assert ("done STOPPED\n", "", 0) == (out, err, script.returncode)
+    assert ("", "", 3) == (out, err, script.returncode)
 
 
 def test_nothing_happens_at_import_or_construction() -> None:

@@ -116,9 +116,7 @@ class Engine:
         self._closed = False
         self._shards: dict[str, Shard] = {}
         self._is_wanted: dict[str, bool] = {}
-        self._ssl_context = functools.lru_cache(maxsize=1)(
-            lambda: options.ssl_context or ssl.create_default_context()
-        )
+        self._ssl_context = functools.lru_cache(maxsize=1)(self._make_ssl_context)
         # Guards `error`, so that the first one counts.
         self._failing = threading.Lock()
         self.dispatcher = Dispatcher(
@@ -216,6 +214,16 @@ class Engine:
         for shard in tuple(self._shards.values()):
             done = shard.join(max(0.0, deadline - self._clock.monotonic())) and done
         return done
+
+    def _make_ssl_context(self) -> ssl.SSLContext:
+        context = self._options.ssl_context or ssl.create_default_context()
+        if context.verify_mode == ssl.CERT_NONE:
+            logger.warning(
+                "%s: Options.ssl_context verifies no certificate: anybody on the way can read and "
+                "change what is sent",
+                self.name,
+            )
+        return context
 
     @property
     def has_started(self) -> bool:

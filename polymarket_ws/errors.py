@@ -16,6 +16,7 @@ PolymarketWsError
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable
 
 EXCERPT_CHARS = 200  # of a bad message: enough to see its kind, short enough for a log line
@@ -37,7 +38,10 @@ class ConfigurationError(PolymarketWsError, ValueError):
 
 
 class CertificateError(ConfigurationError):
-    """The server's TLS certificate was refused. Fatal, since trying again cannot help.
+    """The server's TLS certificate was refused.
+
+    Fatal at the first connect, since trying again cannot help. Of a connection that was open before
+    it may be one bad host of many: that is tried again, and fatal after ten in a row.
 
     Attributes:
         host: The name that the certificate was checked for.
@@ -170,6 +174,22 @@ class CallbackError(PolymarketWsError):
         self.event = event
         self.cause = cause
         self.__cause__ = cause
+
+
+def forget_locals(error: BaseException) -> None:
+    """Clear the local variables of the frames in which an error, and what caused it, was raised.
+
+    Some tools print them (rich, sentry, cgitb), and on the way to a server they hold keys and
+    passwords. Frames that are still executing keep theirs.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            traceback.clear_frames(current.__traceback__)
+            waiting += current.__cause__, current.__context__
 
 
 def callback_name(callback: Callable[..., object]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from typing import Any, Literal
+from ipaddress import ip_address
+from typing import Any, Literal, SupportsIndex
 from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
@@ -121,6 +122,9 @@ class Options:
     restart_after_fork: bool = field(default=False, validator=_flag)
     """Start anew by itself in each forked child of a process in which it is started. Without it the
     child's state is FORKED, and its books are stale, until it calls start()."""
+    allow_insecure_credentials: bool = field(default=False, validator=_flag)
+    """Send credentials over ws:// to a host that is not this machine, where anybody on the way can
+    read them."""
 
     # Expert.
     market_url: str = field(default=MARKET_URL, repr=False, validator=_url("ws", "wss"))
@@ -129,7 +133,7 @@ class Options:
     """Where the user channel is."""
     heartbeat_interval: float = field(default=10.0, validator=_number(0.01, 60))
     """Between two text PINGs. The server closes idle connections after 30 s to 2 min."""
-    pong_timeout: float = field(default=20.0, validator=_number(0.01, 600))
+    pong_timeout: float = field(default=15.0, validator=_number(0.01, 600))
     """From a PING to the PONG that answers it; then the connection is made anew."""
     data_timeout: float | None = field(default=60.0, validator=_number(0.1, 86_400, optional=True))
     """A live book that brings no data for so long is compared with a fresh snapshot, fetched over a
@@ -164,3 +168,25 @@ class Options:
     )
     """A longer message closes the connection with code 1009. The first snapshot of some hundred
     assets has several MB, so this is far above what is usual."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        if self.proxy is not None and urlsplit(self.proxy).password is not None:
+            raise TypeError("Options whose proxy has a password are not pickled")
+        return super().__reduce_ex__(protocol)
+
+    def __copy__(self) -> Options:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Options:
+        return self
+
+
+def is_readable_on_the_way(url: str) -> bool:
+    """Whether what is sent to a WebSocket URL goes over a network without TLS."""
+    parts = urlsplit(url)
+    if parts.scheme != "ws" or parts.hostname == "localhost":
+        return False
+    try:
+        return not ip_address(parts.hostname or "").is_loopback
+    except ValueError:  # a name
+        return True

@@ -44,7 +44,7 @@ from .live_mapping import LiveMapping
 from .locks import holds_any
 from .logs import Log
 from .net.descriptors import close_copies
-from .options import Options
+from .options import Options, is_readable_on_the_way
 from .process import (
     ExitHook,
     ForkHook,
@@ -102,7 +102,8 @@ class Subscriber:
         name: For threads, logs and repr; None is a number.
 
     Raises:
-        ConfigurationError: wrong ids, or `markets` without credentials.
+        ConfigurationError: wrong ids, `markets` without credentials, or credentials for a ws:// URL
+            that is not on this machine (see `Options.allow_insecure_credentials`).
     """
 
     def __init__(
@@ -122,6 +123,8 @@ class Subscriber:
             raise ConfigurationError(f"options must be Options, not {type(options).__name__}")
         if markets is not None and credentials is None:
             raise ConfigurationError("markets narrows the user channel, which needs credentials")
+        if credentials is not None:
+            _check_insecure(options or Options())
         assets = check_asset_ids(asset_ids)
         wanted_markets = None if markets is None else check_markets(markets)
         self._options = options or Options()
@@ -146,6 +149,9 @@ class Subscriber:
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("Subscriber is not for subclassing: register callbacks with sub.on_...")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:  # what copy, deepcopy and pickle ask
+        raise TypeError("a Subscriber is not copied or pickled: make one in the other process")
 
     # What is wanted.
 
@@ -742,6 +748,14 @@ class Subscriber:
     def _refuse_in_callback(self, member: str) -> None:
         if self._run is not None and self._run.dispatcher.is_current():
             raise RuntimeError(f"{member}() waits, so it must not be called in a callback")
+
+
+def _check_insecure(options: Options) -> None:
+    if is_readable_on_the_way(options.user_url) and not options.allow_insecure_credentials:
+        raise ConfigurationError(
+            "Options.user_url is ws:// to another machine, where credentials could be read on the "
+            "way: use wss://, or set allow_insecure_credentials=True"
+        )
 
 
 def _had_last_words(run: Engine) -> bool:

@@ -21,6 +21,7 @@ from attrs import define, frozen
 
 from polymarket_ws.errors import (
     AuthenticationError,
+    CertificateError,
     ConfigurationError,
     ConnectionLost,
     HandshakeRejected,
@@ -29,6 +30,7 @@ from polymarket_ws.errors import (
 from polymarket_ws.options import Options
 
 MAX_RETRY_AFTER = 300.0  # seconds: a server that asks for more is asked again after this
+CERTIFICATES = 10  # refused in a row where it has been open: one bad host of many, or a bad hour
 REFUSALS = 3  # closes right after the credentials: one may be a restart, three are an answer
 
 
@@ -60,6 +62,7 @@ class Backoff:
     _losses: int = 0  # in a row, attempts and short-lived connections: the exponent of the delay
     _fruitless: int = 0  # in a row, since something was received: what max_attempts bounds
     _refusals: int = 0
+    _certificates: int = 0  # refused since something was received
     _was_open: bool = False
     _was_useful: bool = False
 
@@ -84,6 +87,7 @@ class Backoff:
 
     def _count(self, ending: Ending | None) -> None:
         is_useful = ending is not None and ending.useful
+        self._certificates = 0 if is_useful else self._certificates
         self._was_useful = self._was_useful or is_useful
         self._losses = 1 if ending is not None and ending.lasting else self._losses + 1
         self._fruitless = 0 if is_useful else self._fruitless + 1
@@ -92,6 +96,9 @@ class Backoff:
             self._refusals = self._refusals + 1 if is_refusal else 0
 
     def _fatal(self, error: PolymarketWsError) -> PolymarketWsError | None:
+        if isinstance(error, CertificateError) and self._was_open:
+            self._certificates += 1
+            return error if self._certificates >= CERTIFICATES else None
         if isinstance(error, (AuthenticationError, ConfigurationError)):
             return error
         if self._refusals >= REFUSALS:

@@ -27,6 +27,7 @@ from polymarket_ws.errors import (
     ConnectionLost,
     PolymarketWsError,
     ProtocolError,
+    forget_locals,
 )
 from polymarket_ws.events import Connected, Disconnected
 from polymarket_ws.logs import Log
@@ -319,6 +320,7 @@ class Connection:
     def _lose(
         self, opened: OpenConnection, error: ConnectionLost | ProtocolError, now: float
     ) -> None:
+        forget_locals(error)
         self._open = None
         opened.close()
         ending = opened.session.ending(error, now)

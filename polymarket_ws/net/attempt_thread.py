@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from polymarket_ws.errors import ConnectionLost, PolymarketWsError
+from polymarket_ws.errors import ConnectionLost, PolymarketWsError, forget_locals
 from polymarket_ws.logs import Log
 
 from .attempt import Attempt, OpenSocket
@@ -77,6 +77,8 @@ class AttemptThread:
                 "%s: connecting failed unexpectedly; please report this", self.name, cause=error
             )
             outcome = ConnectionLost("network", f"unexpected {type(error).__name__}")
+        if not isinstance(outcome, OpenSocket):
+            forget_locals(outcome)
         with self._handover:
             late = self._abandoned
             if not late:

@@ -169,3 +169,17 @@ def test_max_attempts_bounds_fruitless_failures_in_a_row() -> None:
     endings = [None, SHORT, Ending(), None]
 
     assert [None, None, None, LOST] == [backoff.fail(LOST, 0.5, e).fatal for e in endings]
+
+
+def test_a_bad_certificate_is_fatal_at_the_first_connect_alone() -> None:
+    """Of a connection that was open it may be one bad host: ten in a row are an answer."""
+    refused = CertificateError("example.org", "expired")
+    fresh, proved = Backoff(Options()), Backoff(Options())
+    proved.opened()
+    proved.fail(LOST, 0.0, SHORT)
+
+    assert refused is fresh.fail(refused, 0.0, None).fatal
+    assert [None] * 9 == [proved.fail(refused, 0.0, None).fatal for _ in range(9)]
+    proved.fail(LOST, 0.0, SHORT)
+    assert [None] * 9 == [proved.fail(refused, 0.0, None).fatal for _ in range(9)]
+    assert refused is proved.fail(refused, 0.0, None).fatal

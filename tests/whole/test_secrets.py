@@ -1,0 +1,147 @@
+"""Where no key or password may be found: tracebacks with locals, pickles, unencrypted lines."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import socket
+import ssl
+import struct
+import traceback
+from collections.abc import Iterator
+
+import pytest
+from kit.loopback import Handler, Server, answer, read_frame, read_head, reply
+from kit.recorder import DEADLINE, Recorder
+
+from polymarket_ws import Credentials, Options, Subscriber
+from polymarket_ws.errors import ConfigurationError, PolymarketWsError
+from polymarket_ws.testing import FakeServer, make_book
+
+PARTS = ("5e8c1f00-key-key", "c2VjcmV0LXNlY3JldA==", "passphrase-passphrase")
+KEYS = Credentials(*PARTS)
+PASSWORD = "proxy-password-proxy"
+
+
+def _reset_after_the_first_text(connection: socket.socket) -> None:
+    """Take the subscription, and reset the connection."""
+    connection.sendall(answer(read_head(connection)))
+    read_frame(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def _reset_before_the_first_text(connection: socket.socket) -> None:
+    """Accept, and reset at once: the first text meets a dead socket."""
+    connection.sendall(answer(read_head(connection)))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _locals_of(error: BaseException) -> list[str]:
+    """The local variables of this package's frames, as tools print them, of an error's whole
+    chain.
+    """
+    found: list[str] = []
+    for link in _chain(error):
+        shown = traceback.TracebackException.from_exception(link, capture_locals=True)
+        frames = [frame for frame in shown.stack if "/polymarket_ws/" in frame.filename]
+        found += [f"{frame.name}: {frame.locals}" for frame in frames]
+    return found
+
+
+_DIRECT = [_reset_after_the_first_text, _reset_before_the_first_text]
+_EITHER = [reply(f"HTTP/1.1 {line}\r\n\r\n") for line in ("401 No", "407 No", "503 No", "")]
+
+
+@pytest.mark.parametrize(
+    ("handler", "through_proxy"),
+    [*((h, False) for h in (*_DIRECT, *_EITHER)), *((h, True) for h in _EITHER)],
+)
+def test_no_frame_of_a_fatal_error_shows_a_secret(handler: Handler, through_proxy: bool) -> None:
+    """Locals of every frame of run()'s and on_error's exceptions, and of their causes."""
+    errors = Recorder()
+    with Server(handler) as server:
+        url = f"ws://127.0.0.1:{server.port}/ws/user"
+        proxy = f"http://user:{PASSWORD}@127.0.0.1:{server.port}" if through_proxy else None
+        options = Options(user_url=url, max_attempts=1, proxy=proxy, trust_env=False)
+        sub = Subscriber(credentials=KEYS, options=options)
+        sub.on_error(errors)
+        with pytest.raises(PolymarketWsError) as raised:
+            sub.run()
+
+    shown = _locals_of(raised.value) + _locals_of(errors.items[0])
+    assert shown
+    assert [] == [line for line in shown for secret in (*PARTS, PASSWORD) if secret in line]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("ws://example.org/ws/user", True),
+        ("ws://10.0.0.1/ws/user", True),
+        ("ws://localhost.example.org/ws/user", True),
+        ("ws://[2001:db8::1]/ws/user", True),
+        ("wss://example.org/ws/user", False),
+        ("ws://localhost:8080/ws/user", False),
+        ("ws://127.8.9.1/ws/user", False),
+        ("ws://[::1]/ws/user", False),
+    ],
+)
+def test_credentials_are_not_sent_in_clear_over_a_network(url: str, is_refused: bool) -> None:
+    """ws:// is for this machine, unless the option says otherwise."""
+    options = Options(user_url=url)
+    if is_refused:
+        with pytest.raises(ConfigurationError, match="allow_insecure_credentials=True"):
+            Subscriber(credentials=KEYS, options=options)
+    else:
+        Subscriber(credentials=KEYS, options=options)
+    Subscriber(["1"], options=options)
+    Subscriber(credentials=KEYS, options=Options(user_url=url, allow_insecure_credentials=True))
+
+
+def test_a_subscriber_is_not_copied() -> None:
+    """Two subscribers with the threads, locks and keys of one: refused, with what to do."""
+    sub = Subscriber(["1"], credentials=KEYS)
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="make one in the other process"):
+            attempt(sub)
+
+
+def test_options_are_pickled_without_a_password_alone() -> None:
+    """A proxy's password is not written; a copy in this process is the same object."""
+    plain = Options(proxy="http://proxy.example.org:8080", queue_limit=5)
+    secret = Options(proxy=f"http://user:{PASSWORD}@proxy.example.org:8080")
+
+    assert plain == pickle.loads(pickle.dumps(plain))
+    with pytest.raises(TypeError, match="are not pickled") as raised:
+        pickle.dumps(secret)
+    assert PASSWORD not in str(raised.value)
+    assert secret is copy.deepcopy(secret) is copy.copy(secret)
+
+
+def test_a_context_that_verifies_nothing_draws_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Once a run, however often it connects."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with FakeServer(tls=True) as server, caplog.at_level(logging.WARNING):
+        server.add_book(make_book("1"))
+        options = server.options(ssl_context=context, backoff_cap=0.01)
+        told = Recorder()
+        with Subscriber(["1"], options=options) as sub:
+            sub.on_connect(told)
+            sub.wait_ready(timeout=DEADLINE)
+            server.end()
+            told.wait_for(1)
+            sub.wait_ready(timeout=DEADLINE)
+
+    assert 1 == sum("verifies no certificate" in message for message in caplog.messages)

@@ -10,6 +10,7 @@ from attrs import define, field
 from polymarket_ws.events import Event, Order, Trade
 
 KEPT = 10_000  # of each kind; months of a busy account, and a bound for a worker that never ends
+MOST_OPEN = 100_000  # of each kind: far more than an account can have open, so a server's fault
 
 _OPEN_ORDERS = frozenset({"LIVE", "DELAYED", "UNMATCHED"})
 _FINAL_TRADES = frozenset({"CONFIRMED", "FAILED"})
@@ -28,11 +29,15 @@ class Account:
     duplicates: int = 0
     """Trades whose (id, status) had been told before."""
     _told: dict[tuple[str, str], None] = field(factory=dict)
+    _ended_orders: dict[str, None] = field(factory=dict)
+    """The ids of those that can go, the one that ended longest ago first."""
+    _ended_trades: dict[str, None] = field(factory=dict)
 
     def apply(self, event: Event) -> bool:
         """Take an order or a trade; False when it was told before: not to be delivered."""
         if isinstance(event, Order):
-            _keep(self.orders, event.id, event)
+            is_open = event.type != "CANCELLATION" and (event.status or "LIVE") in _OPEN_ORDERS
+            _keep(self.orders, event, self._ended_orders, is_open=is_open)
         elif isinstance(event, Trade):
             return self._apply_trade(event)
         return True
@@ -47,22 +52,26 @@ class Account:
             del self._told[next(iter(self._told))]
         former = self.trades.get(trade.id)
         if former is None or former.status not in _FINAL_TRADES:
-            _keep(self.trades, trade.id, trade)
+            is_open = trade.status not in _FINAL_TRADES
+            _keep(self.trades, trade, self._ended_trades, is_open=is_open)
         return True
 
 
-def _is_open(value: Order | Trade) -> bool:
-    if isinstance(value, Trade):
-        return value.status not in _FINAL_TRADES
-    return value.type != "CANCELLATION" and (value.status or "LIVE") in _OPEN_ORDERS
+def _keep(
+    values: OrderedDict[str, _V], value: _V, ended: dict[str, None], *, is_open: bool
+) -> None:
+    """Store the latest; beyond KEPT the one that ended longest ago goes.
 
-
-def _keep(values: OrderedDict[str, _V], id_: str, value: _V) -> None:
-    """Store the value; beyond KEPT the one that ended longest ago goes. Open ones always stay."""
+    Open ones stay, up to MOST_OPEN: then the one that was told longest ago goes, whatever it is.
+    """
+    id_ = value.id
     values[id_] = value
     values.move_to_end(id_)  # and never out of it for a moment: other threads look it up meanwhile
-    if len(values) <= KEPT:
-        return
-    oldest = next((i for i, v in values.items() if not _is_open(v)), None)
-    if oldest is not None:
-        del values[oldest]
+    ended.pop(id_, None)
+    if not is_open:
+        ended[id_] = None
+    if len(values) > KEPT and ended:
+        oldest = next(iter(ended))
+        del ended[oldest], values[oldest]
+    elif len(values) > MOST_OPEN:
+        values.popitem(last=False)

@@ -226,3 +226,17 @@ def test_a_known_order_never_vanishes_for_a_moment() -> None:
     reader.join(10)
 
     assert [] == missing
+
+
+@pytest.mark.usefixtures("_kept_two")
+def test_even_open_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than any account can have open is a server's fault: the one told longest ago goes."""
+    monkeypatch.setattr(account_module, "MOST_OPEN", 3)
+    account = Account()
+    for id_ in "abcab":
+        account.apply(order(id_, status="LIVE"))
+        account.apply(trade(id_, status="ANYTHING"))
+    account.apply(order("d", status=None))
+
+    assert ["a", "b", "d"] == list(account.orders)
+    assert ["a", "b", "c"] == list(account.trades)

@@ -344,6 +344,7 @@ class Engine:
                 self._deliver, number=number if channel.shares_events else None
             ),
             fail=self.fail,
+            on_internal_error=self.take_internal_error,
             hears=self._hears,
             on_end=self._end_streams,
             waiters=self.waiters,

@@ -170,6 +170,8 @@ class Subscriber:
 
         Raises:
             ConfigurationError: wrong ids, or markets without credentials.
+            OSError, RuntimeError: the system has no descriptor or thread left for them; nothing
+                has changed.
         """
         assets, added = check_asset_ids(asset_ids), check_markets(markets)
         if added and self._credentials is None:
@@ -177,7 +179,11 @@ class Subscriber:
         with self._lock:
             before = self._subscriptions
             after = None if before.markets is None else before.markets | added
-            self._want(Subscriptions(asset_ids=before.asset_ids | assets, markets=after))
+            try:
+                self._want(Subscriptions(asset_ids=before.asset_ids | assets, markets=after))
+            except (OSError, RuntimeError):  # another shard's thread or descriptors: none is left
+                self._want(before)
+                raise
 
     def unsubscribe(self, asset_ids: AssetIds = (), markets: Iterable[str] = ()) -> None:
         """Want these no more. Once this returns no event of those assets is delivered; a callback

@@ -184,6 +184,15 @@ class Connection:
         if self._open is not None:
             self._turn_open(self._open, now)
 
+    def break_off(self, error: ConnectionLost, now: float) -> None:
+        """Lose the connection, or the attempt to make one, by an error of our own."""
+        if self._open is not None:
+            self._lose(self._open, error, now)
+        elif self._attempt is not None:
+            self._attempt.abandon()
+            self._attempt = None
+            self._fail_attempt(error, now)
+
     def disconnect(self, reason: str, now: float) -> None:
         """Close, since nothing is wanted of it for now."""
         self.wanted = Wanted()
@@ -251,7 +260,10 @@ class Connection:
             self._fail_attempt(earlier, now)
             return
         logger.debug("%s: connecting, attempt %d", self.name, self._attempts)
-        self._attempt = self._connector.start(self.name, now)
+        try:
+            self._attempt = self._connector.start(self.name, now)
+        except RuntimeError as error:  # the system has no thread left
+            self._fail_attempt(ConnectionLost("network", str(error)), now)
 
     def _turn_connecting(self, attempt: AttemptThread, now: float) -> None:
         outcome = self._connector.take(attempt, now)

@@ -43,8 +43,8 @@ class Disconnected(Event):
     has stopped), "send_timeout", "protocol_error", "dns", "refused", "connect_timeout", "tls",
     "proxy", "rejected" (an HTTP status), "authentication", "certificate", "configuration",
     "unwanted" (nothing is subscribed any more), "rotated" (`Options.rotate_every`), "replaced" (by
-    its standby, since a book was proved wrong), "stopped", "failed" (another connection's fatal
-    error, or this package's own). More may come.
+    its standby, since a book was proved wrong), "internal_error" (an exception that this package
+    did not foresee), "stopped", "failed" (another connection's fatal error). More may come.
     """
 
     event_type: ClassVar[str] = "disconnect"

@@ -114,6 +114,16 @@ class Failover:
         if self.leader is not led:
             self.leader.turn(now)
 
+    def break_off(self, now: float) -> None:
+        """Make all connections anew after an internal error.
+
+        The follower first: what it would go on with may be as wrong.
+        """
+        error = ConnectionLost("internal_error", "an exception that was not foreseen")
+        if self._follower is not None:
+            self._follower.break_off(error, now)
+        self.leader.break_off(error, now)
+
     def stop(self, reason: str) -> None:
         """End for good, the follower first: nothing is to be taken over any more."""
         follower, self._follower = self._follower, None

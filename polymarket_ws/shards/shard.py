@@ -61,6 +61,7 @@ class Shard:
         name: "<subscriber>-<channel>".
         deliver: Takes what one read brought. Never blocks.
         fail: Takes a fatal error, once.
+        on_internal_error: Takes an exception that was not foreseen, and where it was raised.
         hears: The event types that somebody listens for.
         on_end: Called on its thread when its connections are closed.
     """
@@ -76,6 +77,7 @@ class Shard:
         *,
         deliver: Callable[[Sequence[Item]], None],
         fail: Callable[[PolymarketWsError], None],
+        on_internal_error: Callable[[str, Exception], None],
         hears: Callable[[], Container[str]],
         on_end: Callable[[], None],
         waiters: Waiters,
@@ -86,6 +88,7 @@ class Shard:
         self.hears = hears
         self._deliver = deliver
         self._fail = fail
+        self._on_internal_error = on_internal_error
         self._on_end = on_end
         self._waiters = waiters
         self.has_ended = False
@@ -115,7 +118,16 @@ class Shard:
         )
 
     def start(self) -> None:
-        self._thread.start()
+        """Start the thread.
+
+        Raises:
+            RuntimeError: the system has none left.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._close_descriptors()
+            raise
 
     def want(self, wanted: Wanted) -> None:
         """Replace what is wanted."""
@@ -194,14 +206,23 @@ class Shard:
         self._fail(error)
 
     def _main(self) -> None:
-        try:
-            self._selector.register(self._wake_in, selectors.EVENT_READ)
-            while self._stop_reason is None:
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        while self._stop_reason is None:
+            try:
                 self._turn()
-        except Exception as error:
-            self._fail(PolymarketWsError(f"internal error in the I/O thread: {error!r}"))
-            logger.error("%s: the I/O thread failed; please report this", self.name, cause=error)
+            except Exception as error:
+                self._survive(error)
         self._close()
+
+    def _survive(self, error: Exception) -> None:
+        """Make the connections anew: whatever an exception left half done is replaced with them."""
+        self._due_at = 0.0
+        try:
+            self._on_internal_error(f"the I/O thread of {self.name}", error)
+            self._failover.break_off(self._clock.monotonic())
+        except Exception as second:
+            self._fail(PolymarketWsError(f"internal error in the I/O thread: {second!r}"))
+            logger.error("%s: the I/O thread failed; please report this", self.name, cause=second)
 
     def _turn(self) -> None:
         """One wait, and all that is due after it: mostly a read, and no duty."""
@@ -243,9 +264,12 @@ class Shard:
                 inspector.close()
             self._failover.stop(self._stop_reason or "failed")
         finally:
-            self._selector.close()
-            self._wake_in.close()
-            self._wake_out.close()
+            self._close_descriptors()
             self.has_ended = True
             self._on_end()
             self._waiters.notify()
+
+    def _close_descriptors(self) -> None:
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from kit.locks import locks_of
 from kit.recorder import DEADLINE, Recorder
 
-from polymarket_ws import State, Subscriber
+from polymarket_ws import Disconnected, Resync, State, Subscriber
+from polymarket_ws.books.book import BookCore
 from polymarket_ws.delivery.callbacks import Registration
 from polymarket_ws.errors import CallbackError
 from polymarket_ws.testing import FakeServer, make_book, make_price_change
@@ -84,6 +86,83 @@ def test_a_bug_on_the_callback_thread_costs_one_event(
     )
     assert isinstance(errors.items[0].__cause__, KeyError)
     assert (State.LIVE, 1) == (sub.state, sub.stats().internal_errors)
+
+
+@pytest.mark.parametrize("standby", [False, True])
+def test_a_bug_on_the_io_thread_costs_the_connection(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, standby: bool
+) -> None:
+    """It is told, then the connection is lost, with its Gap, and made anew, with its Resync."""
+    told = Recorder()
+    options = server.options(backoff_cap=0.01, standby=standby)
+    with Subscriber(["1"], options=options) as sub:
+        sub.wait_ready(timeout=DEADLINE)
+        for register in (sub.on_error, sub.on_disconnect, sub.on_gap, sub.on_resync):
+            register(told)
+        good = BookCore.apply
+
+        def apply(self: BookCore, *args: Any) -> bool:
+            monkeypatch.setattr(BookCore, "apply", good)
+            good(self, *args)
+            raise MemoryError
+
+        monkeypatch.setattr(BookCore, "apply", apply)
+        server.send(make_price_change("1"))
+        told.wait_until(lambda items: isinstance(items[-1], Resync) if items else False)
+        sub.wait_ready(timeout=DEADLINE)
+
+        kinds = [type(item).__name__ for item in told.items if not _is_of_standby(item)]
+        assert ["PolymarketWsError", "Disconnected", "Gap", "Resync"] == kinds
+        [lost] = [i for i in told.items if isinstance(i, Disconnected) and not _is_of_standby(i)]
+        assert ("internal_error", True) == (lost.reason, lost.will_retry)
+        assert (State.LIVE, 1) == (sub.state, sub.stats().internal_errors)
+
+
+def _is_of_standby(item: Any) -> bool:
+    return getattr(item, "connection", "").endswith("-standby")
+
+
+def test_no_thread_for_an_attempt_is_a_failed_attempt(
+    server: FakeServer, sub: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's limit is told as Disconnected("network"), and the next attempt works."""
+    told = Recorder()
+    sub.on_disconnect(told)
+    good = threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        if self.name.endswith("-connect"):
+            monkeypatch.setattr(threading.Thread, "start", good)
+            raise RuntimeError("can't start new thread")
+        good(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    server.end()
+
+    assert "can't start new thread" == told.wait_for_reason("network").detail
+    sub.wait_ready(timeout=DEADLINE)
+
+
+def test_no_thread_for_a_shard_leaves_what_is_wanted_unchanged(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """subscribe() raises what start() would, and what was followed goes on."""
+    server.add_book(make_book("2"))
+    options = server.options(max_assets_per_connection=1)
+    with Subscriber(["1"], options=options) as sub:
+        sub.wait_ready(timeout=DEADLINE)
+        with monkeypatch.context() as patch:
+
+            def start(self: threading.Thread) -> None:
+                raise RuntimeError("can't start new thread")
+
+            patch.setattr(threading.Thread, "start", start)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                sub.subscribe(["2"])
+
+        assert ({"1"}, State.LIVE) == (set(sub.books), sub.state)
+        sub.subscribe(["2"])
+        sub.wait_ready(timeout=DEADLINE)
 
 
 def test_five_bugs_within_a_minute_end_the_run(

@@ -10,7 +10,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks proofs standby bench structure costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hostile proofs standby bench structure costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -67,6 +67,9 @@ stop-times: .venv/test.stamp  ## time that stop() takes at each moment, and what
 
 forks: .venv/test.stamp  ## 1 000 children forked under a flood: what they see, and that none hangs
 	@$(SUITE) .venv/bin/python tests/proofs/fork_proof.py 1000
+
+hostile: .venv/test.stamp  ## what a hostile server can cost: CPU, memory, what is kept
+	@$(SUITE) .venv/bin/python tests/proofs/hostile_proof.py $(ARGS)
 
 proofs: .venv/test.stamp  ## what verification by hash notices, and never takes for wrong (minutes)
 	@$(SUITE) .venv/bin/python tests/proofs/hash_proof.py quiet 100000

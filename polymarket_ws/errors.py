@@ -7,7 +7,7 @@ PolymarketWsError
 ├── ConnectionLost                wait: the subscriber reconnects by itself
 │   ├── ConnectTimeout            the connect deadline passed
 │   └── HandshakeRejected         the server answered with an HTTP status
-├── ProtocolError                 report the peer: its WebSocket frames break RFC 6455
+├── ProtocolError                 report the peer: its frames break RFC 6455, or hold too much
 ├── DecodeError                   report the peer: an element of a message is not understood
 ├── QueueOverflow                 look at your own code: too slow for your own orders and trades
 └── CallbackError                 look at your own code: a callback raised
@@ -18,6 +18,8 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
+
+from .logs import printable
 
 EXCERPT_CHARS = 200  # of a bad message: enough to see its kind, short enough for a log line
 
@@ -76,6 +78,7 @@ class ConnectionLost(PolymarketWsError):
         code: int | None = None,
         retry_after: float | None = None,
     ) -> None:
+        detail = printable(detail)
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
@@ -104,13 +107,16 @@ class HandshakeRejected(ConnectionLost):
 
 
 class ProtocolError(PolymarketWsError):
-    """The peer broke RFC 6455; the connection is closed with `code` and made anew.
+    """The peer broke RFC 6455, or a limit of ours: the connection is closed with `code` and made
+    anew.
 
     Attributes:
-        code: The close code that was sent: 1002, 1007 or 1009.
+        code: The close code that was sent: 1002, 1007, 1009, or 1008 where a message holds more
+            than an honest server sends.
     """
 
     def __init__(self, code: int, detail: str) -> None:
+        detail = printable(detail)
         super().__init__(f"{detail} (closed with code {code})")
         self.code = code
         self.detail = detail
@@ -139,6 +145,7 @@ class DecodeError(PolymarketWsError):
         market: str | None = None,
         lost: bool = True,
     ) -> None:
+        path, reason = printable(path), printable(reason)
         super().__init__(f"{reason} @ {path}" + (f": {excerpt}" if excerpt else ""))
         self.path = path
         self.reason = reason

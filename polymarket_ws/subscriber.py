@@ -42,7 +42,7 @@ from .events import (
 )
 from .live_mapping import LiveMapping
 from .locks import holds_any
-from .logs import Log
+from .logs import Log, printable
 from .net.descriptors import close_copies
 from .options import Options, is_readable_on_the_way
 from .process import (
@@ -53,6 +53,7 @@ from .process import (
 )
 from .stats import Stats
 from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
+from .wire.fast_path import forget_levels
 
 logger = Log(__name__)
 
@@ -129,7 +130,7 @@ class Subscriber:
         wanted_markets = None if markets is None else check_markets(markets)
         self._options = options or Options()
         self._credentials = credentials
-        self._name = name if name is not None else str(next(_numbers))
+        self._name = printable(name) if name is not None else str(next(_numbers))
         self._callbacks = Callbacks()
         self._run: Engine | None = None
         self._subscriptions = Subscriptions(
@@ -682,6 +683,8 @@ class Subscriber:
         with self._lock:
             if self._run is None or self._run.is_over:
                 _started.discard(self)
+        if not _started:
+            forget_levels()
 
     def _request_stop(self) -> Engine | None:
         run = self._run

@@ -153,17 +153,26 @@ class Session:
             if isinstance(message, str):
                 self._receive_text(message, now, received_at_ns, heard, items)
             elif isinstance(message, Ping):
-                self.outbox.append(Pong(message.payload))
+                self._answer_ping(message)
             elif isinstance(message, Close):
                 self._receive_close(message)
             elif isinstance(message, Violation):
-                self.close(message.code)
-                self.ended = ProtocolError(message.code, message.detail)
+                self._break_off(ProtocolError(message.code, message.detail))
             elif isinstance(message, bytes):
                 self.messages += 1
                 self.tally.messages += 1
                 self._take_flaw(DecodeError("$", "a binary message"), now, items)
         return self._publish(items, now)
+
+    def _answer_ping(self, ping: Ping) -> None:
+        """Of several in a row the last is answered (RFC 6455, 5.5.3): a flood costs one frame."""
+        if self.outbox and isinstance(self.outbox[-1], Pong):
+            self.outbox.pop()
+        self.outbox.append(Pong(ping.payload))
+
+    def _break_off(self, error: ProtocolError) -> None:
+        self.close(error.code)
+        self.ended = error
 
     def receive_text(self, text: str, now: float, received_at_ns: int) -> list[Item]:
         """Take one whole message, from whatever has it: a recording, another connection."""
@@ -314,7 +323,11 @@ class Session:
         needed = None if self.view.needs_events else heard
         messages = self.dialect.decode_fast(text, received_at_ns, needed)
         if messages is None:
-            messages = decode_slowly(text, received_at_ns, self.dialect, self.tally, self.name)
+            try:
+                messages = decode_slowly(text, received_at_ns, self.dialect, self.tally, self.name)
+            except ProtocolError as error:  # it holds too much
+                self._break_off(error)
+                return
         for decoded in messages:
             if isinstance(decoded, DecodeError):
                 self._take_flaw(decoded, now, items)

@@ -22,11 +22,13 @@ import cattrs
 
 from polymarket_ws.events import WIRE_EVENTS, Event, Side, Value
 
+from . import limits
 from .fields import (
     expected,
     or_none,
     read_bool,
     read_hash,
+    read_id,
     read_levels,
     read_number,
     read_object,
@@ -85,6 +87,10 @@ def entry_steps(entries: Any, key: str = "") -> list[tuple[str, Any]]:
     """The entries of an array, each with its step of the path."""
     if entries.__class__ is not list:
         raise InvalidValue(expected("an array", entries), path=key)
+    if len(entries) > limits.ENTRIES:
+        raise InvalidValue(
+            f"expected at most {limits.ENTRIES} entries, not {len(entries)}", path=key
+        )
     return [(f"{key}[{index}]", entry) for index, entry in enumerate(entries)]
 
 
@@ -133,7 +139,10 @@ _BY_TYPE: dict[Any, _Read] = {
     Mapping[str, Any] | None: or_none(read_object),
 }
 _BY_NAME: dict[str, _Read] = {
+    "asset_id": read_id,
     "hash": read_hash,
+    "id": read_id,
+    "market": read_id,
     "status": read_status,
     "bids": partial(read_levels, highest_first=True),
     "asks": partial(read_levels, highest_first=False),

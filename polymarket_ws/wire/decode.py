@@ -12,7 +12,8 @@ milliseconds, three forms of price_change, fields that nobody has heard of.
 4. For a book or a price_change, what the books need is kept beside the event, in the wire's own
    strings: the server's hash of a book is made of them.
 
-No text raises. What is wrong costs as little as it can, and its error follows what is left:
+No text raises but one that breaks a limit of limits.py. What is wrong costs as little as it can,
+and its error follows what is left:
 
 - An optional field (one with a default) costs itself: it takes its default, `extra` keeps what the
   wire had there, and the error's `lost` is False.
@@ -31,12 +32,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from polymarket_ws.errors import DecodeError
+from polymarket_ws.errors import DecodeError, ProtocolError
 from polymarket_ws.events import WIRE_EVENTS, Book, LevelChange, PriceChange, TimedEvent, Unknown
 
+from . import limits
 from .converter import Element, PartError, entry_steps, read_entries, structure
-from .fields import digits, expected
-from .json_text import InvalidValue, check_text, elements
+from .fields import digits, expected, level_price
+from .json_text import POLICY, InvalidValue, check_text, elements
 from .redaction import redact
 from .updates import Change, Changes, Decoded, Snapshot
 
@@ -52,6 +54,9 @@ def decode_market(text: str, received_at_ns: int) -> list[Decoded | DecodeError]
     Args:
         text: A message that carries data.
         received_at_ns: Given to every event.
+
+    Raises:
+        ProtocolError: the text holds more than limits.py allows.
     """
     return _decode(text, "market", received_at_ns)
 
@@ -64,20 +69,32 @@ def decode_user(text: str, received_at_ns: int) -> list[Decoded | DecodeError]:
 def _decode(text: str, channel: str, received_at_ns: int) -> list[Decoded | DecodeError]:
     decoded: list[Decoded | DecodeError] = []
     is_checked = not text.isascii() or "\\ud" in text or "\\uD" in text
+    error_count = 0
     for path, element in elements(text):
+        found: list[Decoded | DecodeError]
         if isinstance(element, InvalidValue):
-            decoded.append(_error(element, path, text[element.index :], channel))
-            continue
-        try:
-            if is_checked:
-                check_text(element)
-            decoded += _decode_element(element, path, channel, received_at_ns)
-        except InvalidValue as error:
-            decoded.append(_error(error, path, element, channel))
+            found = [_error(element, path, text[element.index :], channel)]
+        else:
+            found = _decode_element(element, path, channel, received_at_ns, is_checked=is_checked)
+        decoded += found
+        error_count += sum(isinstance(message, DecodeError) for message in found)
+        if error_count > limits.ERRORS:
+            raise ProtocolError(POLICY, f"a message with more than {limits.ERRORS} errors")
     return decoded
 
 
 def _decode_element(
+    element: Any, path: str, channel: str, received_at_ns: int, *, is_checked: bool
+) -> list[Decoded | DecodeError]:
+    try:
+        if is_checked:
+            check_text(element)
+        return _read_element(element, path, channel, received_at_ns)
+    except InvalidValue as error:
+        return [_error(error, path, element, channel)]
+
+
+def _read_element(
     element: Any, path: str, channel: str, received_at_ns: int
 ) -> list[Decoded | DecodeError]:
     if element.__class__ is not dict:
@@ -119,8 +136,8 @@ def _snapshot(element: Mapping[str, Any], book: Book) -> Snapshot:
         book.asset_id,
         book.timestamp_ms,
         book.hash,
-        [(digits(level["price"]), digits(level["size"])) for level in element["bids"] or ()],
-        [(digits(level["price"]), digits(level["size"])) for level in element["asks"] or ()],
+        [(level_price(level["price"]), digits(level["size"])) for level in element["bids"] or ()],
+        [(level_price(level["price"]), digits(level["size"])) for level in element["asks"] or ()],
         None if book.tick_size is None else digits(element["tick_size"]),
         None if book.last_trade_price is None else digits(element["last_trade_price"]),
     )
@@ -162,7 +179,7 @@ def _entries(element: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, A
 def _change(entry: Mapping[str, Any], level: LevelChange) -> Change:
     return Change(
         level.asset_id,
-        digits(entry["price"]),
+        level_price(entry["price"]),
         digits(entry["size"]),
         level.side.value,
         level.hash,

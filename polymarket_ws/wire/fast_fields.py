@@ -11,6 +11,7 @@ from decimal import Decimal
 from polymarket_ws.events import Side
 
 from .json_text import NUMBER_CHARS
+from .limits import PRICE_CHARS
 from .prices import price_of
 
 _MS_CHARS = 13
@@ -34,7 +35,7 @@ def read_number(text: str) -> Decimal:
 
 def read_price(text: str) -> Decimal:
     """Interned, if there is room."""
-    if not is_number(text):
+    if not is_number(text) or len(text) > PRICE_CHARS:
         raise FastPathMiss
     return price_of(text)
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from polymarket_ws.events import Level, Side, plain
 
+from . import limits
 from .json_text import JSON, NUMBER, NUMBER_CHARS, InvalidValue, check_text
 
 _CALENDAR = re.compile(
@@ -50,12 +51,29 @@ def read_text(value: Any) -> str:
     raise InvalidValue(expected("a string", value))
 
 
+def level_price(value: Any) -> str:
+    """A level's price that was read before, as the wire wrote it; a long one is refused."""
+    text = digits(value)
+    if len(text) > limits.PRICE_CHARS:
+        raise InvalidValue(
+            expected(f"a price of at most {limits.PRICE_CHARS} characters", value), path=".price"
+        )
+    return text
+
+
+def read_id(value: Any) -> str:
+    text = read_text(value)
+    if len(text) > limits.ID_CHARS:
+        raise InvalidValue(expected(f"at most {limits.ID_CHARS} characters", value))
+    return text
+
+
 def read_hash(value: Any) -> str | None:
-    return read_text(value) or None
+    return read_id(value) or None
 
 
 def read_status(value: Any) -> str:
-    return read_text(value).removeprefix("TRADE_STATUS_").removeprefix("ORDER_STATUS_")
+    return read_id(value).removeprefix("TRADE_STATUS_").removeprefix("ORDER_STATUS_")
 
 
 def read_number(value: Any, *, signed: bool = False) -> Decimal:
@@ -153,6 +171,8 @@ def read_items(read: Callable[[Any], _T], value: Any) -> tuple[_T, ...]:
 
 def read_levels(value: Any, *, highest_first: bool) -> tuple[Level, ...]:
     """One side of a book, best first; of levels at one price the last, and none of size 0."""
+    if value.__class__ is list and len(value) > limits.LEVELS:
+        raise InvalidValue(f"expected at most {limits.LEVELS} levels, not {len(value)}")
     levels = sorted(
         read_items(_read_level, [] if value is None else value),  # Go writes an empty slice so
         key=itemgetter(0),

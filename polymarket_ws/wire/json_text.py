@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from polymarket_ws.errors import ProtocolError
+
+from . import limits
+
+POLICY = 1008  # the close code for a message that breaks a limit of ours
 NUMBER_CHARS = 64
 _INT_CHARS = 100  # an asset id has up to 78 digits, and is read when it comes as a number too
 NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
@@ -54,12 +59,16 @@ JSON = json.JSONDecoder(parse_float=_parse_float, parse_int=_parse_int, parse_co
 
 def elements(text: str) -> Iterator[tuple[str, Any]]:
     """Every element with its path; last a InvalidValue if the text breaks off."""
+    count = 0
     try:
         for document in _documents(text):
-            if document.__class__ is list:
-                yield from _flat(document)
-            else:
-                yield "$", document
+            for step in _flat(document) if document.__class__ is list else [("$", document)]:
+                count += 1
+                if count > limits.ELEMENTS:
+                    raise ProtocolError(
+                        POLICY, f"a message of more than {limits.ELEMENTS} elements"
+                    )
+                yield step
     except InvalidValue as error:
         yield "$", error
 

@@ -9,6 +9,7 @@ from polymarket_ws.events import Level
 
 from .fast_fields import FastPathMiss, is_number, read_price
 from .json_text import NUMBER_CHARS
+from .limits import ID_CHARS
 from .prices import known_prices
 
 Texts = tuple[str, str]
@@ -16,6 +17,7 @@ Texts = tuple[str, str]
 
 ASSETS_LIMIT = 128  # whose levels are kept, 30 KB each, or 150 where sizes change all the time
 FORGET_AFTER = 4096  # books of other assets: those that are kept may be gone for good
+LEVELS_LIMIT = 100_000  # kept of all assets together: some 25 MB
 
 # Raises for what is no number also where the program has switched that trap off for its threads.
 _exactly = Context(prec=NUMBER_CHARS, traps=[InvalidOperation]).create_decimal
@@ -24,7 +26,9 @@ _exactly = Context(prec=NUMBER_CHARS, traps=[InvalidOperation]).create_decimal
 def check_levels(pairs: Iterable[Texts]) -> None:
     """Raise FastPathMiss unless all are numbers."""
     for price, size in pairs:
-        if not (price in known_prices or is_number(price)) or not is_number(size):
+        if price not in known_prices:
+            read_price(price)
+        if not is_number(size):
             raise FastPathMiss
 
 
@@ -37,6 +41,12 @@ class LevelReader:
     def __init__(self) -> None:
         self._known: dict[str, dict[Texts, Level]] = {}
         self._others = 0
+        self._kept = 0
+
+    def forget(self) -> None:
+        """Give the memory back: nobody follows anything."""
+        self._known.clear()
+        self._others = self._kept = 0
 
     def read(self, asset_id: str, pairs: list[Texts]) -> list[Level]:
         """The levels of these texts, in their order; FastPathMiss for no number and a size of 0."""
@@ -49,13 +59,16 @@ class LevelReader:
             read = _read([pairs[place] for place in new])
             if len(known) > 4 * len(pairs):  # most are sizes that went
                 known.clear()
+            self._kept += len(new)
+            if self._kept > LEVELS_LIMIT:
+                self.forget()
             for place, level in zip(new, read, strict=True):
                 levels[place] = known[pairs[place]] = level
         return levels  # type: ignore[return-value]
 
     def _known_of(self, asset_id: str) -> dict[Texts, Level] | None:
         known = self._known.get(asset_id)
-        if known is None and len(self._known) < ASSETS_LIMIT:
+        if known is None and len(self._known) < ASSETS_LIMIT and len(asset_id) <= ID_CHARS:
             known = self._known[asset_id] = {}
         elif known is None:
             self._others += 1

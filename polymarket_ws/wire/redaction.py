@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from polymarket_ws.errors import EXCERPT_CHARS
+from polymarket_ws.logs import printable
 
 # A value that is no plain string or number is masked to the end: safe beats exact.
 _SECRET = re.compile(
@@ -15,8 +16,10 @@ _SECRET = re.compile(
 
 
 def redact(text: str) -> str:
-    """A text's first characters; each key, secret, passphrase and owner (an API key) is masked."""
+    """A text's first characters; each key, secret, passphrase and owner (an API key) is masked,
+    and what a terminal would obey is escaped.
+    """
     cut = text[: EXCERPT_CHARS + 1].encode("utf-8", "backslashreplace").decode()
-    masked = _SECRET.sub(r"\1\2\1:\1***\1", cut)
+    masked = printable(_SECRET.sub(r"\1\2\1:\1***\1", cut))
     is_whole = len(text) <= EXCERPT_CHARS and len(masked) <= EXCERPT_CHARS
     return masked if is_whole else f"{masked[: EXCERPT_CHARS - 1]}…"

@@ -11,13 +11,14 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from .logs import Log
@@ -120,9 +121,17 @@ class ForkHook(Generic[F]):
                 )
 
 
+_GEVENT_WORKER = "gunicorn.workers.ggevent"
+_IN_GEVENT_WORKER = (
+    "under gunicorn's gevent worker, call start() in the post_worker_init hook of its configuration"
+)
+_IN_UWSGI = "under uWSGI, call start() in a function decorated with @uwsgidecorators.postfork"
+_GREEN = ("gevent", "eventlet")  # whose ssl cannot wrap a socket by a context of before
+
 # Modules that are loaded where such a server runs, and where a worker of it is to call start().
 _WORKERS = (
-    ("uwsgi", "under uWSGI, call start() in a function decorated with @uwsgidecorators.postfork"),
+    ("uwsgi", _IN_UWSGI),
+    (_GEVENT_WORKER, _IN_GEVENT_WORKER),
     ("gunicorn.arbiter", "under gunicorn, call start() in the post_fork hook of its configuration"),
     ("celery.concurrency.prefork", "under Celery, call start() on the worker_process_init signal"),
 )
@@ -133,6 +142,61 @@ def how_to_start_in_child() -> str:
     found = (remedy for module, remedy in _WORKERS if module in sys.modules)
     otherwise = "call start() in the child, or set Options(restart_after_fork=True)"
     return next(found, otherwise)
+
+
+def why_not_to_start(ssl_context: object) -> str:
+    """Why threads that are started now would not work, and what to do; "" when they will.
+
+    Args:
+        ssl_context: The user's; an ssl.SSLContext, of today or of before a patching, or None.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and hasattr(uwsgi, "masterpid"):
+        if not getattr(uwsgi, "has_threads", True) and not _is_patched_by_gevent():
+            return "this uWSGI runs no Python threads: set enable-threads = true for it"
+        if _forks_unseen(uwsgi):
+            return f"this process of uWSGI will be forked without a word to Python: {_IN_UWSGI}"
+    if _GEVENT_WORKER in sys.modules and not _is_patched_by_gevent() and _is_gunicorn_worker():
+        return f"gevent has not patched this worker yet, and will: {_IN_GEVENT_WORKER}"
+    library = ssl.SSLContext.__module__.partition(".")[0]
+    if library in _GREEN and not isinstance(ssl_context, ssl.SSLContext | None):
+        return f"Options.ssl_context was made before {library} patched ssl: patch first"
+    return ""
+
+
+def _is_patched_by_gevent() -> bool:
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def _forks_unseen(uwsgi: Any) -> bool:
+    """Whether workers are forked from this process of uWSGI, and no hook of Python's will run.
+
+    Then a worker takes the parent's threads for its own. With py-call-osafterfork the hooks run,
+    but threads that the master had leave a worker in which none can be started (uWSGI 2.0.31).
+    """
+    is_master = uwsgi.masterpid() == os.getpid()
+    is_first = not uwsgi.masterpid() and not uwsgi.worker_id() and uwsgi.numproc > 1
+    return (is_master or is_first) and not uwsgi.opt.get("py-call-uwsgi-fork-hooks")
+
+
+def _is_gunicorn_worker() -> bool:
+    """Whether this is called within a worker of gunicorn: nothing else tells it from the master."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        is_in_arbiter = frame.f_globals.get("__name__") == "gunicorn.arbiter"
+        if is_in_arbiter and frame.f_code.co_name == "spawn_worker":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def is_outdated(lock: object) -> bool:
+    """Whether gevent or eventlet has replaced the class of locks since this one was made.
+
+    A greenlet that waits for a real lock holds up the one that has it, too.
+    """
+    return type(lock) is not type(threading.RLock())
 
 
 @contextmanager

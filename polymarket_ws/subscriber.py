@@ -50,6 +50,8 @@ from .process import (
     ForkHook,
     handling_signals,
     how_to_start_in_child,
+    is_outdated,
+    why_not_to_start,
 )
 from .stats import Stats
 from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
@@ -60,6 +62,7 @@ logger = Log(__name__)
 E = TypeVar("E", bound=Event)
 
 _LAST_WORDS = 5.0  # seconds that callbacks have to return, once the end was asked for or came
+_LOG_SECONDS = 1.0  # that a log may take to tell of a fork
 _SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
 
 _numbers = itertools.count(1)
@@ -259,9 +262,14 @@ class Subscriber:
         """Start the threads and return at once; no effect while running. From a callback too.
 
         Raises:
-            ConfigurationError: on_order or on_trade has a callback, but there are no credentials.
+            ConfigurationError: on_order or on_trade has a callback, but there are no credentials;
+                or threads do not work in this process (docs/production.md).
         """
         self._check_credentials(self._callbacks.names())
+        if obstacle := why_not_to_start(self._options.ssl_context):
+            raise ConfigurationError(obstacle)
+        if is_outdated(self._lock):
+            self._renew_locks()
         with self._lock:
             former = self._run
             if former is not None and not former.is_over and former.has_started:
@@ -637,37 +645,51 @@ class Subscriber:
 
     def _become_forked(self) -> None:
         """In a forked child: no thread of the present run is here, nor one that held a lock."""
-        self._lock = threading.RLock()
-        self._callbacks.renew_locks()
         _started.discard(self)
         run = self._run
         if run is not None:
             run.become_forked()
             self._told_fork = not run.is_forked
-        for core in list(self._made_cores):
-            if run is not None and run.is_forked:
+        if run is not None and run.is_forked:
+            for core in list(self._made_cores):
                 core.become_forked()
-            else:
-                core.renew_locks()
+        self._renew_locks()
         self._want(self._subscriptions)  # another thread may have been half through it
+
+    def _renew_locks(self) -> None:
+        self._lock = threading.RLock()
+        self._callbacks.renew_locks()
+        for core in list(self._made_cores):
+            core.renew_locks()
 
     def _restart_after_fork(self) -> None:
         run = self._run
-        if run is not None and run.is_forked and self._options.restart_after_fork:
+        if run is None or not run.is_forked or not self._options.restart_after_fork:
+            return
+        try:
             self.start()
+        except ConfigurationError as error:
+            logger.warning("%s: not started anew after the fork: %s", self._name, error)
 
     def _here(self) -> Engine | None:
         """The present run, with one WARNING when it is of the parent process."""
         run = self._run
         if not self._told_fork and run is not None and run.is_forked:
             self._told_fork = True
-            logger.warning(
-                "%s: this process was forked from the one that started it, so nothing feeds it "
-                "here: %s",
-                self._name,
-                how_to_start_in_child(),
-            )
+            # Another thread of the parent may have been writing to the same log at the fork; then
+            # whoever logs in the child waits for ever (Python does not renew a file's lock).
+            telling = threading.Thread(target=self._warn_of_fork, daemon=True)
+            telling.start()
+            telling.join(_LOG_SECONDS)
         return run
+
+    def _warn_of_fork(self) -> None:
+        logger.warning(
+            "%s: this process was forked from the one that started it, so nothing feeds it here: "
+            "%s",
+            self._name,
+            how_to_start_in_child(),
+        )
 
     def _make_run(self) -> Engine:
         return Engine(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -102,9 +103,13 @@ def shut_down(sock: socket.socket) -> None:
     """End both directions of a socket, which wakes whoever blocks on it.
 
     The base class's call: after SSLSocket.shutdown a concurrent read returns ciphertext as data.
+    Which class that is depends on who has replaced the standard one (gevent, eventlet).
     """
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        if isinstance(sock, ssl.SSLSocket):
+            super(ssl.SSLSocket, sock).shutdown(socket.SHUT_RDWR)
+        else:
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 class GuardedSocket:

@@ -63,6 +63,7 @@ def dial(addresses: Sequence[Address], socket_deadline: SocketDeadline) -> socke
     """
     with owned(selectors.DefaultSelector()) as selector:
         sock = _Race(socket_deadline, selector, deque(addresses)).run()
+    sock.setblocking(True)  # eventlet's TLS socket keeps the mode of the one that it wraps
     tune(sock)
     return sock
 

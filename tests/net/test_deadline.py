@@ -12,7 +12,7 @@ from kit.loopback import (
 from polymarket_ws.errors import (
     ConnectionLost,
 )
-from polymarket_ws.net.deadline import GuardedSocket, SocketDeadline
+from polymarket_ws.net.deadline import GuardedSocket, SocketDeadline, shut_down
 
 
 def test_a_link_is_not_handed_over_after_an_abort() -> None:
@@ -37,3 +37,14 @@ def test_the_kernels_timeout_is_no_deadline() -> None:
         assert 0 < guarded.gettimeout() <= PATIENCE
         guarded.close()
         guarded.close()
+
+
+def test_a_socket_of_a_replaced_class_is_shut_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gevent and eventlet replace socket.socket, also while a socket of before is open."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        monkeypatch.setattr(socket, "socket", type("socket", (), {}))
+
+        shut_down(ours)
+
+        assert b"" == theirs.recv(1)

@@ -10,7 +10,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hostile proofs standby bench structure costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile proofs standby bench structure costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -70,6 +70,18 @@ forks: .venv/test.stamp  ## 1 000 children forked under a flood: what they see, 
 
 hostile: .venv/test.stamp  ## what a hostile server can cost: CPU, memory, what is kept
 	@$(SUITE) .venv/bin/python tests/proofs/hostile_proof.py $(ARGS)
+
+# The small second venv has a uWSGI in which threads are off unless asked for.
+.venv-hosts/stamp: setup.cfg
+	@python=$$(bash .ci/python default) && rm -rf .venv-hosts && "$$python" -m venv .venv-hosts \
+	&& .venv-hosts/bin/python $(PIP_INSTALL) -e '.[testing]' celery django eventlet flask gevent gunicorn \
+		ipykernel jupyter_client uwsgi uwsgidecorators \
+	&& "$$python" -m venv .venv-hosts/old-uwsgi \
+	&& .venv-hosts/old-uwsgi/bin/python $(PIP_INSTALL) -e . 'uwsgi==2.0.21'
+	@touch $@
+
+hosts: .venv-hosts/stamp  ## in gunicorn, uWSGI, Celery, gevent and others, each run for real (minutes; ARGS="uWSGI")
+	@$(SUITE) .venv-hosts/bin/python tests/proofs/hosts_proof.py $(ARGS)
 
 proofs: .venv/test.stamp  ## what verification by hash notices, and never takes for wrong (minutes)
 	@$(SUITE) .venv/bin/python tests/proofs/hash_proof.py quiet 100000

@@ -162,11 +162,11 @@ def test_a_context_of_before_the_patching_is_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_locks_of_before_the_patching_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock is outdated once threading.Lock makes another kind of locks."""
-    lock = threading.Lock()
+    """A lock is outdated once threading.RLock makes another kind of locks."""
+    lock = threading.RLock()
 
     assert not is_outdated(lock)
-    monkeypatch.setattr(threading, "Lock", threading.RLock)
+    monkeypatch.setattr(threading, "RLock", threading.Lock)
     assert is_outdated(lock)
 
 

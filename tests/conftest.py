@@ -7,13 +7,23 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import pluggy
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 FRAMES = Path(__file__).resolve().parents[2] / "shared" / "frames"
+# Parts of the keys and passwords that tests use: none may be printed or logged by any test.
+SECRETS = (
+    "VE9QU0VDUkVU",
+    "PASSPHRASE9",
+    "c2VjcmV0",
+    "hunter2",
+    "proxy-password-proxy",
+    "-passphrase",
+)
 JOIN_SECONDS = 10.0  # a busy machine; an idle one needs milliseconds
 
 # The same examples in every run: the suite fails for a change, never for a draw. "long" draws anew.
@@ -30,6 +40,20 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default")
 )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """Fail a test after which a secret stands in what was logged or printed."""
+    result = yield
+    report = result.get_result()
+    told = f"{report.caplog}{report.capstdout}{report.capstderr}"
+    leaked = [secret for secret in SECRETS if secret in told]
+    if report.when == "teardown" and report.passed and leaked:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: logged or printed: {', '.join(leaked)}"
 
 
 def _threads() -> set[threading.Thread]:

@@ -67,7 +67,7 @@ def users(sub: Subscriber, other: Subscriber, assets: list[str]) -> list[Callabl
         sub.stats,
         lambda: [book.snapshot() for book in list(sub.books.values())],
         lambda: [book.top for book in list(sub.books.values())],
-        lambda: (sub.wait(timeout=0.001), repr(sub), dict(sub.orders), dict(sub.trades)),
+        lambda: (sub.wait(timeout=0.001), repr(sub), dict(sub.orders.items()), list(sub.trades)),
     ]
 
 

@@ -355,8 +355,8 @@ class Connection:
         self.last_error = str(error)
         if retry.delay is None:
             fatal, self._promised = retry.fatal or error, False
-            logger.error("%s: giving up: %s", self.name, fatal)
             self._owner.fail(fatal)
+            logger.error("%s: giving up: %s", self.name, fatal)
             return
         logger.warning("%s: %s; next attempt in %.2f s", self.name, error, retry.delay)
         self._retry_at, self._promised = now + retry.delay, True

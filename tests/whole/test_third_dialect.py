@@ -154,6 +154,7 @@ def running(heartbeat: Heartbeat) -> Iterator[tuple[PricesServer, PricesView, Re
             Pacer(),
             deliver=lambda items: [told(item) for item in items] and None,
             fail=told,
+            on_internal_error=lambda where, error: told(error),
             hears=lambda: frozenset(EVENTS) - {"frame"},
             on_end=lambda: None,
             waiters=Waiters(),

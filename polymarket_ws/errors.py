@@ -85,6 +85,11 @@ class ConnectionLost(PolymarketWsError):
         self.code = code
         self.retry_after = retry_after
 
+    def add_place(self, place: str) -> None:
+        """Say where the connection was to be made."""
+        self.detail = f"{self.detail} ({place})"
+        self.args = (f"{self.reason}: {self.detail}",)
+
 
 class ConnectTimeout(ConnectionLost):
     """The total deadline for connecting (`Options.connect_timeout`) passed.

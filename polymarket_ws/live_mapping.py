@@ -11,8 +11,8 @@ V = TypeVar("V")
 class LiveMapping(Mapping[str, V]):
     """Shows the present dict of its source, over restarts too. Usable from any thread.
 
-    Iterating goes over a copy, so it is safe while entries come and go. `items()` and `values()` are
-    copies; `dict(mapping)` looks each key up anew, when it may have gone.
+    Iterating goes over a copy, so it is safe while entries come and go. `items()` and `values()`
+    are copies; `dict(mapping)` looks each key up anew, when it may have gone.
     """
 
     def __init__(self, source: Callable[[], dict[str, V]]) -> None:

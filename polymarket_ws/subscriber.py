@@ -601,8 +601,7 @@ class Subscriber:
         for id_ in self._books.keys() - wanted:
             self._books[id_]._leave()
         self._books = {
-            id_: self._books.get(id_) or LiveBook(core, time.monotonic)
-            for id_, core in self._cores.items()
+            id_: self._books.get(id_) or LiveBook(core) for id_, core in self._cores.items()
         }
         if self._run is not None and self._run.has_started:
             self._run.want(subscriptions, self._cores)

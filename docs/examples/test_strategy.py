@@ -17,8 +17,8 @@ class BuyTheDip:
         sub.on_book_update(self.look, top_only=True)
 
     def look(self, book: LiveBook) -> None:
-        top, last = book.top, book.last_trade_price
-        if top.valid and top.ask and last and top.ask.price <= last - self.discount:
+        top, last = book.top, book.last_trade  # of this token, also where the other one was traded
+        if top.valid and top.ask and last and top.ask.price <= last.price - self.discount:
             self.wanted.append((book.asset_id, top.ask.price))
 
 

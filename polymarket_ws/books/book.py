@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from attrs import define, field
 
-from polymarket_ws.events import Book
+from polymarket_ws.events import Book, LastTradePrice
 from polymarket_ws.wire.prices import level_of, price_of
 from polymarket_ws.wire.updates import Change, Snapshot
 
@@ -60,6 +60,10 @@ class BookCore:
     market: str = ""
     tick_size: Decimal | None = None
     last_trade_price: Decimal | None = None
+    last_trade: LastTradePrice | None = None
+    """The newest of the market, of either token."""
+    continuous_from: float | None = None
+    """Monotonic seconds of the snapshot since which no change was missed; None while stale."""
     received_at: float | None = None
     """Monotonic seconds at which something for this book last arrived."""
     lock: threading.RLock = field(factory=threading.RLock)
@@ -343,6 +347,7 @@ class BookCore:
         return published.stale_reason is None
 
     def _be_stale(self, reason: str) -> None:
+        self.continuous_from = None
         latest, published = self.latest, self.published
         self.latest = latest._replace(stale_reason=reason)
         is_published = published is latest

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
+from datetime import datetime, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from polymarket_ws.events import Book, Level
+from polymarket_ws.clock import SYSTEM, Clock
+from polymarket_ws.events import Book, LastTradePrice, Level, Side, plain
 from polymarket_ws.wire.prices import level_of, price_of
 
 from .book import UNSUBSCRIBED, BookCore
+
+_ZERO = Decimal(0)
 
 
 @frozen
@@ -42,11 +46,13 @@ class LiveBook:
             print(top.bid.price, top.bid.size)
     """
 
-    __slots__ = ("_clock", "_core", "_is_unsubscribed")
+    __slots__ = ("_clock", "_continuous", "_core", "_is_unsubscribed")
 
-    def __init__(self, core: BookCore, clock: Callable[[], float]) -> None:
+    def __init__(self, core: BookCore, clock: Clock = SYSTEM) -> None:
         self._core = core
         self._clock = clock
+        # Monotonic seconds, and the same moment by the wall clock when it was first asked for.
+        self._continuous: tuple[float, datetime] | None = None
         # Kept here, and not in the core: only the I/O thread writes that, and may be at it now.
         self._is_unsubscribed = False
 
@@ -129,20 +135,129 @@ class LiveBook:
         return self._core.levels(depth)
 
     @property
+    def bids(self) -> tuple[Level, ...]:
+        """All bids, highest price first. For both sides of one moment use `snapshot`."""
+        return self._core.levels(None).bids
+
+    @property
+    def asks(self) -> tuple[Level, ...]:
+        """All asks, lowest price first."""
+        return self._core.levels(None).asks
+
+    def depth(self, side: Side | str, price: Decimal | str | int) -> Decimal:
+        """Shares that can be bought ("BUY") at `price` or less, or sold ("SELL") at it or more.
+
+        Args:
+            side: What one would do: "BUY" takes asks, "SELL" takes bids.
+            price: From 0 to 1, in USDC a share; no float.
+
+        Raises:
+            ValueError: `side` is neither, or `price` is no number.
+            TypeError: `price` is a float.
+        """
+        limit, is_buy = _number("price", price), _is_buy(side)
+        levels = self.asks if is_buy else self.bids
+        within = (level.price <= limit if is_buy else level.price >= limit for level in levels)
+        return sum((level.size for level, fits in zip(levels, within, strict=True) if fits), _ZERO)
+
+    def vwap(self, side: Side | str, size: Decimal | str | int) -> Decimal | None:
+        """The average price of buying ("BUY") or selling ("SELL") so many shares at once.
+
+        Of the book as it stands, without fees; None when it has fewer.
+
+        Args:
+            side: What one would do: "BUY" takes asks, "SELL" takes bids.
+            size: In shares, more than 0; no float.
+
+        Raises:
+            ValueError: `side` is neither, or `size` is no number above 0.
+            TypeError: `size` is a float.
+        """
+        wanted = _number("size", size)
+        if wanted <= 0:
+            raise ValueError(f"size must be more than 0, not {size}")
+        left, cost = wanted, _ZERO
+        for level in self.asks if _is_buy(side) else self.bids:
+            taken = min(left, level.size)
+            cost += taken * level.price
+            left -= taken
+            if not left:
+                return cost / wanted
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it shows now, as JSON has it: numbers as strings, levels best first, None for
+        nothing.
+        """
+        book, since = self.snapshot(), self.continuous_since
+        return {
+            "asset_id": book.asset_id,
+            "market": book.market,
+            "timestamp_ms": book.timestamp_ms,
+            "valid": self.valid,
+            "stale_reason": self.stale_reason,
+            "integrity": self.integrity,
+            "bids": [[plain(price), plain(size)] for price, size in book.bids],
+            "asks": [[plain(price), plain(size)] for price, size in book.asks],
+            "tick_size": None if book.tick_size is None else plain(book.tick_size),
+            "last_trade_price": (
+                None if book.last_trade_price is None else plain(book.last_trade_price)
+            ),
+            "continuous_since": None if since is None else since.isoformat(),
+        }
+
+    @property
     def tick_size(self) -> Decimal | None:
         """The smallest price step; None before a snapshot told it."""
         return self._core.tick_size
 
     @property
     def last_trade_price(self) -> Decimal | None:
-        """The market's last trade price, the same on both tokens; None before the first trade."""
+        """The market's last trade price as the wire has it; None before the first trade.
+
+        It is of whichever token was traded: on the other one it is no price of this book. See
+        `last_trade`.
+        """
         return self._core.last_trade_price
+
+    @property
+    def last_trade(self) -> LastTradePrice | None:
+        """The newest trade of the market that came while it was followed, in this token's own
+        terms; None before one.
+
+        A trade of the complement token is the same trade of this one: the price is 1 less its, and
+        who bought the one sold the other.
+        """
+        trade = self._core.last_trade
+        if trade is None or trade.asset_id == self.asset_id:
+            return trade
+        side = None if trade.side is None else Side.SELL if trade.side is Side.BUY else Side.BUY
+        return evolve(trade, asset_id=self.asset_id, price=1 - trade.price, side=side)
+
+    @property
+    def continuous_since(self) -> datetime | None:
+        """The time, aware and in UTC, since when no change of this book was missed, healed or not;
+        None while it is not valid.
+
+        It begins anew with each snapshot that ends a gap, also of a book that was proved wrong. A
+        fill or a signal whose window reaches back beyond it overlaps an interruption. Events that a
+        callback missed, since its queue was full, are told by a Gap and do not count here.
+        """
+        since = self._core.continuous_from
+        if since is None or not self.valid:
+            return None
+        known = self._continuous
+        if known is None or known[0] != since:
+            age_ns = (self._clock.monotonic() - since) * 1e9
+            seconds = (self._clock.wall_ns() - age_ns) / 1e9
+            self._continuous = known = since, datetime.fromtimestamp(seconds, timezone.utc)
+        return known[1]
 
     @property
     def age(self) -> float | None:
         """Seconds since anything for this book arrived; None before. Quiet books grow old."""
         received_at = self._core.received_at
-        return None if received_at is None else max(0.0, self._clock() - received_at)
+        return None if received_at is None else max(0.0, self._clock.monotonic() - received_at)
 
     @property
     def valid(self) -> bool:
@@ -178,3 +293,18 @@ class LiveBook:
         bid = "x".join(shown.bid) if shown.bid else "-"
         ask = "x".join(shown.ask) if shown.ask else "-"
         return f"<LiveBook {short} {bid} / {ask} {self.stale_reason or 'live'}>"
+
+
+def _is_buy(side: Side | str) -> bool:
+    if side not in ("BUY", "SELL"):
+        raise ValueError(f'side must be "BUY" or "SELL", not {side!r}')
+    return side == "BUY"
+
+
+def _number(name: str, value: Decimal | str | int) -> Decimal:
+    if isinstance(value, float):
+        raise TypeError(f"{name} must be a Decimal, a str or an int: a float has lost digits")
+    try:
+        return Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, not {value!r}") from None

@@ -92,6 +92,7 @@ class Books:
         if verifier.verify != "off" and core.contradicts(snapshot, sides):
             self.counts.refresh_mismatches += 1
             self._replaced.append((core, "refresh_mismatch"))
+            core.continuous_from = None
         finding, unverified = verifier.check_snapshot(core, snapshot, sides, now)
         was_live = core.valid
         verifier.steps.drop(core)
@@ -99,6 +100,8 @@ class Books:
         if not was_live:  # healed by a refresh, before a probe's snapshot came
             core.release_probe()
         core.received_at = now
+        if core.continuous_from is None:
+            core.continuous_from = now
         self._by_market.setdefault(core.market, {})[core.asset_id] = core
         for timestamp_ms, change in held:
             core.apply(timestamp_ms, (change,), verifier.verify)

@@ -107,6 +107,8 @@ class MarketView:
             changed = self.books.set_last_trade_price(
                 event.market, event.asset_id, event.price, now
             )
+            for core in changed:
+                core.last_trade = event
         elif isinstance(event, TickSizeChange):
             changed = self.books.set_tick_size(event.asset_id, event.new_tick_size, now)
         return Taken(True, changed)

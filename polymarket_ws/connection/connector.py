@@ -58,7 +58,9 @@ class Connector:
         outcome = attempt.take()
         if outcome is None and now >= attempt.deadline:
             attempt.abandon()
-            return ConnectTimeout(attempt.phase, self.options.connect_timeout)
+            timeout = ConnectTimeout(attempt.phase, self.options.connect_timeout)
+            timeout.add_place(attempt.place)
+            return timeout
         if isinstance(outcome, HandshakeRejected) and outcome.status in _TOO_MANY:
             self.pacer.pause(now, outcome.retry_after)
         return outcome

@@ -38,6 +38,7 @@ logger = Log(__name__)
 _SWITCHING_PROTOCOLS = 101
 _REFUSALS = {
     401: "check the API key, secret and passphrase",
+    451: "it serves no clients from this country (unavailable for legal reasons)",
     403: "it serves no clients from this address or country, or the key has no access",
 }
 _NEVER_ASKED_FOR = ("sec-websocket-extensions", "sec-websocket-protocol")  # RFC 6455, 4.1
@@ -76,6 +77,13 @@ class Attempt:
         """What is going on: "dns", "tcp", "proxy", "tls", "handshake" or "open"."""
         return self._socket_deadline.phase
 
+    @property
+    def place(self) -> str:
+        """Where it connects to: "host:port", and through which proxy. No user, no password."""
+        proxy = self._proxy
+        through = f" through the proxy {proxy.host}:{proxy.port}" if proxy is not None else ""
+        return f"{self._host}:{self._port}{through}"
+
     def abort(self) -> None:
         """End `open` at once, in any phase but "dns", which ends when the system answers.
 
@@ -90,7 +98,7 @@ class Attempt:
         Raises:
             ConnectionLost: it failed, also as ConnectTimeout or HandshakeRejected; its reason is
                 "stopped" after `abort`.
-            AuthenticationError: HTTP status 401 or 403.
+            AuthenticationError: HTTP status 401, 403 or 451.
             ConfigurationError: the proxy's settings are wrong.
             CertificateError: the server's certificate was refused.
         """

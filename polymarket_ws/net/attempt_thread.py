@@ -47,6 +47,11 @@ class AttemptThread:
         self.thread.start()
 
     @property
+    def place(self) -> str:
+        """Where it connects to, for an error's sentence."""
+        return self._attempt.place
+
+    @property
     def phase(self) -> str:
         """How far the attempt has come, for an error's sentence."""
         return self._attempt.phase
@@ -79,6 +84,8 @@ class AttemptThread:
             outcome = ConnectionLost("network", f"unexpected {type(error).__name__}")
         if not isinstance(outcome, OpenSocket):
             forget_locals(outcome)
+            if isinstance(outcome, ConnectionLost):
+                outcome.add_place(self._attempt.place)
         with self._handover:
             late = self._abandoned
             if not late:

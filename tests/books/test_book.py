@@ -437,7 +437,7 @@ class NoLock(contextlib.nullcontext[None]):
 def test_without_its_lock_a_book_is_read_torn() -> None:
     """A core whose lock does nothing shows half a frame to a reader: what the check looks for."""
     core = BookCore(YES, lock=NoLock())  # type: ignore[arg-type]
-    book = LiveBook(core, lambda: 0.0)
+    book = LiveBook(core)
 
     with half_applied(core):
         flaw = torn(book)
@@ -449,7 +449,7 @@ def test_without_its_lock_a_book_is_read_torn() -> None:
 def test_a_reader_in_the_midst_of_a_frame_waits_for_its_end() -> None:
     """Then it is shown the levels as they are published: those before the frame, like the top."""
     core = BookCore(YES)
-    book = LiveBook(core, lambda: 0.0)
+    book = LiveBook(core)
     flaws: list[str] = []
     reader = threading.Thread(target=lambda: flaws.append(torn(book)))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timezone
 from decimal import Decimal
 
 import pytest
 from kit.books import (
     MARKET,
+    NO,
     YES,
     change,
     changes,
@@ -17,7 +20,10 @@ from kit.books import (
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook, Top
-from polymarket_ws.events import Level
+from polymarket_ws.channels.market import MarketView
+from polymarket_ws.events import Level, Side
+from polymarket_ws.testing import make_last_trade_price
+from polymarket_ws.wire.updates import Decoded
 
 
 def test_a_book_is_empty_and_not_valid_before_its_snapshot() -> None:
@@ -117,7 +123,7 @@ def test_a_handle_outlives_its_core() -> None:
 
 def test_a_long_asset_id_is_shortened_in_a_repr() -> None:
     """Token ids have about 77 digits; a repr shows the ends."""
-    book = LiveBook(BookCore("1234567890" * 7), lambda: 0.0)
+    book = LiveBook(BookCore("1234567890" * 7))
 
     assert "<LiveBook 12345678…7890 - / - no_snapshot>" == repr(book)
 
@@ -129,3 +135,119 @@ def test_age_is_never_negative() -> None:
     books.replace(snapshot(), now=101.0)
 
     assert 0.0 == book.age
+
+
+def test_both_sides_are_tuples_best_first() -> None:
+    """As `snapshot` has them."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1, [("0.3", "5"), ("0.4", "1")], [("0.7", "2"), ("0.6", "1")]), now=0)
+
+    assert (book.snapshot().bids, book.snapshot().asks) == (book.bids, book.asks)
+    assert (Decimal("0.4"), Decimal("0.6")) == (book.bids[0].price, book.asks[0].price)
+
+
+def test_depth_is_what_could_be_traded_up_to_a_price() -> None:
+    """Buying takes asks at the price or less, selling bids at it or more."""
+    books, [book] = make_books(YES)
+    bids = [("0.1", "1"), ("0.2", "2"), ("0.3", "3")]
+    asks = [("0.9", "1.5"), ("0.8", "2"), ("0.7", "3")]
+    books.replace(snapshot(1, bids, asks), now=0)
+
+    assert (Decimal(5), Decimal(3), Decimal(0)) == (
+        book.depth("BUY", "0.8"),
+        book.depth(Side.BUY, Decimal("0.75")),
+        book.depth("BUY", "0.5"),
+    )
+    assert (Decimal(5), Decimal(6)) == (book.depth("SELL", "0.2"), book.depth("SELL", 0))
+
+
+def test_vwap_is_the_average_of_what_would_be_taken() -> None:
+    """From the best level on, the last one in part; None when the book has fewer shares."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(1, [("0.2", "2"), ("0.3", "2")], [("0.8", "2"), ("0.7", "2")]), now=0)
+
+    assert (Decimal("0.7"), Decimal("0.75"), None) == (
+        book.vwap("BUY", 1),
+        book.vwap("BUY", "4"),
+        book.vwap("BUY", "4.01"),
+    )
+    assert Decimal("0.8") / 3 == book.vwap("SELL", 3)
+
+
+def test_sides_and_numbers_are_checked() -> None:
+    """A float has lost digits; a side is BUY or SELL; a size is more than 0."""
+    _, [book] = make_books(YES)
+
+    with pytest.raises(TypeError, match="price must be a Decimal, a str or an int"):
+        book.depth("BUY", 0.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match='side must be "BUY" or "SELL", not \'bid\''):
+        book.vwap("bid", 1)
+    for wrong in ("much", None):
+        with pytest.raises(ValueError, match="price must be a number"):
+            book.depth("SELL", wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="size must be more than 0, not 0"):
+        book.vwap("BUY", 0)
+
+
+def test_a_trade_is_told_in_the_token_s_own_terms() -> None:
+    """A purchase of the complement token at 0.57 is a sale of this one at 0.43."""
+    books, [yes, no] = make_books(YES, NO)
+    for asset_id in (YES, NO):
+        books.replace(snapshot(asset_id=asset_id), now=0)
+    assert (None, None) == (yes.last_trade, no.last_trade)
+
+    trade = make_last_trade_price(YES, "0.57", "12", side="BUY", market=MARKET)
+    MarketView(books).take(Decoded(trade, None), 2.0)
+
+    assert trade == yes.last_trade
+    assert no.last_trade is not None
+    assert (NO, Decimal("0.43"), Decimal(12), Side.SELL, trade.timestamp_ms) == (
+        no.last_trade.asset_id,
+        no.last_trade.price,
+        no.last_trade.size,
+        no.last_trade.side,
+        no.last_trade.timestamp_ms,
+    )
+    assert (Decimal("0.57"), Decimal("0.57")) == (yes.last_trade_price, no.last_trade_price)
+
+
+def test_continuity_begins_with_the_snapshot_that_ends_a_gap() -> None:
+    """None while not valid; the moment of the snapshot by the wall clock; anew after each gap."""
+    books, [book] = make_books(YES)  # its clock stands at 100 s, and at 2 000 s since 1970
+    assert book.continuous_since is None
+
+    books.replace(snapshot(1), now=90.0)
+    first = book.continuous_since
+    books.replace(snapshot(2, is_answer=False), now=95.0)
+    assert datetime.fromtimestamp(1990, timezone.utc) == first == book.continuous_since
+
+    books.mark_stale("disconnect")
+    assert book.continuous_since is None
+    books.replace(snapshot(3), now=99.0)
+    assert datetime.fromtimestamp(1999, timezone.utc) == book.continuous_since
+
+    books.replace(snapshot(3, [("0.123", "1")], is_answer=False), now=100.0)  # proved it wrong
+    assert datetime.fromtimestamp(2000, timezone.utc) == book.continuous_since
+
+    book._leave()
+    assert book.continuous_since is None
+
+
+def test_a_book_as_json() -> None:
+    """Numbers as strings, levels best first; what is not known is None."""
+    books, [book] = make_books(YES)
+    books.replace(snapshot(7, [("0.4", "10")], [("0.6", "1")], last_trade_price="0.5"), now=100.0)
+
+    assert {
+        "asset_id": YES,
+        "market": MARKET,
+        "timestamp_ms": 7,
+        "valid": True,
+        "stale_reason": None,
+        "integrity": "unverified",
+        "bids": [["0.4", "10"]],
+        "asks": [["0.6", "1"]],
+        "tick_size": "0.01",
+        "last_trade_price": "0.5",
+        "continuous_since": "1970-01-01T00:33:20+00:00",
+    } == json.loads(json.dumps(book.to_dict()))

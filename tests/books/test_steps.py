@@ -70,7 +70,7 @@ class Connection:
 
     def shown(self) -> dict[str, Any]:
         """The levels of each book as a user reads them."""
-        return {a: levels(LiveBook(core, lambda: 0.0).snapshot()) for a, core in self.cores.items()}
+        return {a: levels(LiveBook(core).snapshot()) for a, core in self.cores.items()}
 
     def integrities(self) -> set[str]:
         return {core.integrity for core in self.cores.values()}
@@ -123,7 +123,7 @@ def tops(connection: Connection) -> dict[str, tuple[Decimal | None, Decimal | No
 
 def best_shown(connection: Connection, asset_id: str) -> tuple[Decimal | None, Decimal | None]:
     """A book's best prices as a user reads them."""
-    book = LiveBook(connection.cores[asset_id], lambda: 0.0)
+    book = LiveBook(connection.cores[asset_id])
     return book.best_bid, book.best_ask
 
 
@@ -282,7 +282,7 @@ def test_a_book_in_the_middle_of_a_step_is_shown_as_before_it() -> None:
     """Levels, best prices, time and hash; nothing is told. At its end all change together."""
     exchange, connection, [first, last] = crossing_step()
     yes = exchange.asset_ids[0]
-    book = LiveBook(connection.cores[yes], lambda: 0.0)
+    book = LiveBook(connection.cores[yes])
     before, connection.told[:] = book.snapshot(), []
 
     connection.read(first)

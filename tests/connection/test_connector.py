@@ -14,7 +14,7 @@ from polymarket_ws import Options
 from polymarket_ws.clock import SYSTEM
 from polymarket_ws.connection.connector import Connector
 from polymarket_ws.connection.pacing import Pacer
-from polymarket_ws.errors import ConnectTimeout, HandshakeRejected
+from polymarket_ws.errors import ConnectionLost, ConnectTimeout, HandshakeRejected
 from polymarket_ws.net.open_socket import OpenSocket
 
 NOW = 1000.0
@@ -23,12 +23,12 @@ NOW = 1000.0
 class Waiting:
     """A connector of one server, and whoever waits for its attempts."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, proxy: str | None = None) -> None:
         self.woken = threading.Event()
         self.selector = selectors.DefaultSelector()
         self.connector = Connector(
             market_dialect(f"ws://127.0.0.1:{server.port}/ws/market"),
-            Options(trust_env=False, connect_timeout=10.0),
+            Options(trust_env=False, connect_timeout=10.0, proxy=proxy),
             Pacer(),
             self.selector,
             SYSTEM,
@@ -102,3 +102,27 @@ def test_a_server_that_has_enough_is_left_alone_by_all(status: str, pause: float
 
     assert isinstance(outcome, HandshakeRejected)
     assert pause == waiting.connector.pacer.take(NOW)
+
+
+@pytest.mark.parametrize("through_proxy", [False, True])
+def test_a_failure_names_where_it_was_to_connect(slow_server: Server, through_proxy: bool) -> None:
+    """Host, port and proxy, without the proxy's user and password; of an attempt that was given up,
+    too.
+    """
+    with Server(reply("HTTP/1.1 503 Busy\r\n\r\n")) as busy:
+        for server in (busy, slow_server):
+            proxy = f"http://me:hunter2@127.0.0.1:{server.port}" if through_proxy else None
+            waiting = Waiting(server, proxy)
+            attempt = waiting.connector.start("x", NOW)
+            if server is busy:
+                assert waiting.woken.wait(PATIENCE)
+            else:
+                server.accepted.acquire(timeout=PATIENCE)
+            outcome = waiting.connector.take(attempt, NOW + 60)
+            waiting.join()
+            place = f"127.0.0.1:{server.port}"
+            through = f" through the proxy {place}" if through_proxy else ""
+
+            assert isinstance(outcome, ConnectionLost)
+            assert outcome.detail.endswith(f" ({place}{through})")
+            assert str(outcome).endswith(outcome.detail)

@@ -106,7 +106,7 @@ class Market:
         self.shelf = Books()
         heard = frozenset(EVENTS) if hears_frames else frozenset(EVENTS) - {"frame"}
         cores = {id_: BookCore(id_) for id_ in ("1", "2")}
-        self.books = {id_: LiveBook(core, lambda: 0.0) for id_, core in cores.items()}
+        self.books = {id_: LiveBook(core) for id_, core in cores.items()}
         self.wanted = Wanted(frozenset(cores), cores)
         view = MarketView(self.shelf)
         view.want(self.wanted)

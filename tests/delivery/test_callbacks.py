@@ -324,7 +324,7 @@ def test_top_only_compares_with_the_last_call_for_that_asset() -> None:
 def test_without_top_only_everything_is_news() -> None:
     """Any level may have changed."""
     registration = register(show, "book_update")
-    book = LiveBook(BookCore("1"), lambda: 0.0)
+    book = LiveBook(BookCore("1"))
 
     assert [True, True] == [registration.is_news("1", book) for _ in range(2)]
 

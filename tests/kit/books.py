@@ -12,6 +12,7 @@ from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.books.proof import Parameters, book_hash, book_head
 from polymarket_ws.books.shelf import Books
 from polymarket_ws.books.verifier import CHECK_SECONDS, STEP_SECONDS
+from polymarket_ws.clock import Clock
 from polymarket_ws.wire.updates import Change, Changes, Snapshot
 
 MARKET = "0x" + "a" * 64
@@ -52,13 +53,16 @@ def changes(timestamp_ms: int, *entries: Change) -> Changes:
 
 
 def make_books(*asset_ids: str, verify: str = "top") -> tuple[Books, list[LiveBook]]:
-    """Books that await their snapshots, and their handles; the clock stands at 100."""
+    """Books that await their snapshots, and their handles; the clock stands at 100 s, and at
+    2 000 s since 1970.
+    """
     books = Books(verify)
     cores = [BookCore(asset_id) for asset_id in asset_ids]
     for core in cores:
         books.add(core)
     books.await_snapshots(asset_ids)
-    return books, [LiveBook(core, lambda: 100.0) for core in cores]
+    clock = Clock(monotonic=lambda: 100.0, wall_ns=lambda: 2_000 * 10**9)
+    return books, [LiveBook(core, clock) for core in cores]
 
 
 def read(books: Books, message: Changes, now: float) -> list[BookCore]:

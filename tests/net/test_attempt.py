@@ -288,9 +288,9 @@ def test_end_in_the_tls_handshake() -> None:
     assert error.reason in ("tls", "reset")
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("status", [401, 403, 451])
 def test_refused_credentials(status: int) -> None:
-    """HTTP 401 and 403 are fatal and say what to look at, not what the server wrote."""
+    """HTTP 401, 403 and 451 are fatal and say what to look at, not what the server wrote."""
     with Server(reply(f"HTTP/1.1 {status} No\r\nX: {SECRET}\r\n\r\n{SECRET}")) as server:
         error = failure_of(attempt_to(server.port))
 

@@ -172,7 +172,7 @@ class Deletion:
                 self._wrong_since.setdefault(asset_id, self._market.now)
 
     def _is_right(self, asset_id: str) -> bool:
-        ours = LiveBook(self._reader.cores[asset_id], lambda: 0.0).snapshot()
+        ours = LiveBook(self._reader.cores[asset_id]).snapshot()
         theirs = self._market.exchange.book(asset_id)
         return (theirs.bids, theirs.asks) == (ours.bids, ours.asks)
 
@@ -240,7 +240,7 @@ def test_a_lost_change_makes_a_suspect_that_a_probe_heals() -> None:
 
     assert ({yes, no}, "different") == (set(suspects), finding)
     assert ("verified", "mismatch") == tuple(reader.cores[a].integrity for a in (yes, no))
-    assert exchange.book(yes).bids == LiveBook(reader.cores[yes], lambda: 0.0).snapshot().bids
+    assert exchange.book(yes).bids == LiveBook(reader.cores[yes]).snapshot().bids
 
 
 def capture() -> tuple[list[Any], Wire]:

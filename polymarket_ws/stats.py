@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from .events import State
 
@@ -98,3 +99,11 @@ class Stats:
     """The most that ever waited."""
     pending: int
     """queue_depth, and 1 more while a callback is running."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON has it: the state as its text, connections as a list of objects."""
+        return {
+            **asdict(self),
+            "state": str(self.state),
+            "connections": [asdict(connection) for connection in self.connections],
+        }

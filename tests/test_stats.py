@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import textwrap
 
 import attrs
@@ -57,3 +58,17 @@ def test_what_a_figure_means_is_documented(kind: type) -> None:
     }
 
     assert undocumented <= {"state", "connections", "callback_errors"}
+
+
+def test_stats_as_json() -> None:
+    """Plain values all the way down."""
+    numbers = {
+        field.name: 0
+        for field in attrs.fields(Stats)
+        if field.name not in ("state", "connections", "events")
+    }
+    stats = Stats(state=State.LIVE, connections=(CONNECTION,), events={"book": 1}, **numbers)
+
+    written = json.loads(json.dumps(stats.to_dict()))
+    assert ("LIVE", {"book": 1}, 0) == (written["state"], written["events"], written["dropped"])
+    assert [attrs.asdict(CONNECTION)] == written["connections"]

@@ -167,6 +167,7 @@ def _entries(element: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, A
         return element, entry_steps(element["price_changes"], ".price_changes")
     if "changes" in element:
         common = {key: element[key] for key in ("asset_id", "hash") if key in element}
+        _check_common(common)
         envelope = {k: v for k, v in element.items() if k not in common and k != "changes"}
         return envelope, [
             (step, {**common, **entry} if entry.__class__ is dict else entry)
@@ -174,6 +175,16 @@ def _entries(element: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, A
         ]
     entry = {key: value for key, value in element.items() if key in _ENTRY_KEYS}
     return {k: v for k, v in element.items() if k not in entry}, [("", entry)]
+
+
+def _check_common(common: Mapping[Any, Any]) -> None:
+    """Refuse at once what each entry would be refused for, and each error would show again."""
+    for key, value in common.items():
+        is_long = value.__class__ is str and len(value) > limits.ID_CHARS
+        if is_long or value.__class__ in (list, dict):
+            error = InvalidValue(expected("an id", value))
+            error.put_under(f".{key}")
+            raise error
 
 
 def _change(entry: Mapping[str, Any], level: LevelChange) -> Change:

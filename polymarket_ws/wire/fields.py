@@ -213,5 +213,5 @@ def or_none(read: Callable[[Any], _T]) -> Callable[[Any], _T | None]:
 def expected(what: str, value: object) -> str:
     names: dict[type, str] = {dict: "an object", list: "an array"}
     named = names.get(type(value))
-    shown = named or json.dumps(value, default=str)
+    shown = named or json.dumps(value[:40] if isinstance(value, str) else value, default=str)
     return f"expected {what}, not {shown if len(shown) <= 40 else shown[:39] + '…'}"

@@ -7,25 +7,27 @@ It reads 700 bytes into the fields of a price_change in 0.6 us, the standard lib
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec.structs import astuple
 
 from .fast_fields import FastPathMiss, read_time
+from .limits import ID_CHARS
 from .updates import Changes, Print, Snapshot
 
 _new = tuple.__new__  # what a named tuple's own constructor does, by one call less
+_Id = Annotated[str, msgspec.Meta(max_length=ID_CHARS)]
 
 
 class _Change(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Has the attributes of a Change, and is handed over as one: nothing is copied."""
 
-    asset_id: str
+    asset_id: _Id
     price: str
     size: str
     side: str
-    hash: str
+    hash: _Id
     best_bid: str
     best_ask: str
 
@@ -36,7 +38,7 @@ class _Level(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="event_type"):
-    market: str
+    market: _Id
     timestamp: str
 
 
@@ -45,8 +47,8 @@ class _Changes(_Message, tag="price_change", forbid_unknown_fields=True, gc=Fals
 
 
 class _Book(_Message, tag="book", forbid_unknown_fields=True, gc=False):
-    asset_id: str
-    hash: str
+    asset_id: _Id
+    hash: _Id
     bids: list[_Level]
     asks: list[_Level]
     tick_size: str | msgspec.UnsetType = msgspec.UNSET
@@ -56,7 +58,7 @@ class _Book(_Message, tag="book", forbid_unknown_fields=True, gc=False):
 class _Print(_Message, tag="last_trade_price", forbid_unknown_fields=True, gc=False):
     """Has PRINT_FIELDS, in their order."""
 
-    asset_id: str
+    asset_id: _Id
     price: str
     size: str
     side: str

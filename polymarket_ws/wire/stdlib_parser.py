@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any, NoReturn
 
 from .fast_fields import FastPathMiss, read_time
+from .limits import ID_CHARS
 from .updates import PRINT_FIELDS, Change, Changes, Print, Snapshot
 
 
@@ -36,13 +37,15 @@ def _parse_changes(element: dict[str, Any]) -> Changes:
     changes: list[Change] = []
     for entry in element["price_changes"]:
         texts = _CHANGE(entry)
-        "".join(texts)  # a TypeError for all that is no string
-        if len(entry) != len(texts):
+        # A TypeError for all that is no string; one that is too long is none of theirs either.
+        if len(entry) != len(texts) or len("".join(texts)) > ID_CHARS:
             raise KeyError
         changes.append(Change(*texts))
     if len(element) != 4:
         raise KeyError
-    return Changes(_text(element["market"]), read_time(_text(element["timestamp"])), changes)
+    market = _text(element["market"])
+    _check_ids(market)
+    return Changes(market, read_time(_text(element["timestamp"])), changes)
 
 
 def _parse_book(element: dict[str, Any]) -> Snapshot:
@@ -53,6 +56,7 @@ def _parse_book(element: dict[str, Any]) -> Snapshot:
     "".join(texts)
     if len(element) != len(texts) + 3:  # event_type and the two sides
         raise KeyError
+    _check_ids(market, asset_id, hash)
     return Snapshot(
         market,
         asset_id,
@@ -80,7 +84,13 @@ def _parse_print(element: dict[str, Any]) -> Print:
     if len(element) != len(texts) + 1:
         raise KeyError
     "".join(texts)
+    _check_ids(element["market"], element["asset_id"])
     return texts
+
+
+def _check_ids(*ids: str) -> None:
+    if max(map(len, ids)) > ID_CHARS:
+        raise ValueError
 
 
 def _text(value: Any) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, forget_locals
 
 MARKET_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
 USER_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
@@ -81,6 +82,29 @@ def _ssl_context(_: Any, attribute: Attribute[Any], value: Any) -> None:
         )
 
 
+_C = TypeVar("_C")
+
+
+def _forgetting_arguments(cls: type[_C]) -> type[_C]:
+    """Some tracebacks show the locals, and the arguments of a class's constructor hold a password:
+    whichever of them is refused, no frame of ours keeps it.
+    """
+    construct: Callable[..., None] = cls.__init__
+
+    @functools.wraps(construct)
+    def init(self: _C, *args: Any, **options: Any) -> None:
+        try:
+            construct(self, *args, **options)
+        except ConfigurationError as error:
+            del args, options
+            forget_locals(error)
+            raise
+
+    cls.__init__ = init  # type: ignore[assignment, method-assign]
+    return cls
+
+
+@_forgetting_arguments
 @frozen(kw_only=True)
 class Options:
     """How a Subscriber behaves. Immutable; one may serve many; `attrs.evolve` varies it.

@@ -77,7 +77,8 @@ class AttemptThread:
             outcome = self._attempt.open()
         except PolymarketWsError as error:
             outcome = error
-        except Exception as error:
+        except BaseException as error:
+            forget_locals(error)  # handlers of logs may show them, too
             logger.error(
                 "%s: connecting failed unexpectedly; please report this", self.name, cause=error
             )

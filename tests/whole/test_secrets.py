@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import logging
 import pickle
@@ -10,6 +11,7 @@ import ssl
 import struct
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from kit.loopback import Handler, Server, answer, read_frame, read_head, reply
@@ -17,6 +19,7 @@ from kit.recorder import DEADLINE, Recorder
 
 from polymarket_ws import Credentials, Options, Subscriber
 from polymarket_ws.errors import ConfigurationError, PolymarketWsError
+from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.testing import FakeServer, make_book
 
 PARTS = ("5e8c1f00-key-key", "c2VjcmV0LXNlY3JldA==", "passphrase-passphrase")
@@ -52,7 +55,9 @@ def _locals_of(error: BaseException) -> list[str]:
     found: list[str] = []
     for link in _chain(error):
         shown = traceback.TracebackException.from_exception(link, capture_locals=True)
-        frames = [frame for frame in shown.stack if "/polymarket_ws/" in frame.filename]
+        # Of attrs' own methods, too: "<attrs generated methods polymarket_ws.options.Options>".
+        places = ("/polymarket_ws/", " polymarket_ws.")
+        frames = [f for f in shown.stack if any(place in f.filename for place in places)]
         found += [f"{frame.name}: {frame.locals}" for frame in frames]
     return found
 
@@ -145,3 +150,79 @@ def test_a_context_that_verifies_nothing_draws_one_warning(
             sub.wait_ready(timeout=DEADLINE)
 
     assert 1 == sum("verifies no certificate" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("arguments", [{"queue_limit": -1}, {"trust_env": 1}, {}])
+def test_no_frame_of_a_refused_option_shows_a_proxy_s_password(arguments: dict[str, Any]) -> None:
+    """Whichever option is wrong, the constructor had the password among its arguments."""
+    scheme = "http" if arguments else "ftp"
+    with pytest.raises(ConfigurationError) as raised:
+        Options(proxy=f"{scheme}://user:{PASSWORD}@127.0.0.1", **arguments)
+    assert [] == [line for line in _locals_of(raised.value) if PASSWORD in line]
+
+
+@pytest.mark.parametrize("place", ["_append", "flush"])
+def test_no_frame_of_an_internal_error_shows_a_key(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """An exception that was not foreseen, while the key is sent: to on_error and to log handlers
+    alike.
+    """
+    told, shown = Recorder(), list[str]()
+    good = getattr(OpenSocket, place)
+
+    class Shows(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            shown.extend(_locals_of(record.exc_info[1]) if record.exc_info else ())
+
+    def fail(self: OpenSocket, *arguments: Any) -> None:
+        monkeypatch.setattr(OpenSocket, place, good)
+        raise MemoryError
+
+    handler = Shows()
+    logging.getLogger("polymarket_ws").addHandler(handler)
+    monkeypatch.setattr(OpenSocket, place, fail)
+    try:
+        with (
+            FakeServer(credentials=KEYS) as server,
+            Subscriber(credentials=KEYS, options=server.options()) as sub,
+        ):
+            sub.on_error(told)
+            sub.wait_ready(timeout=DEADLINE)
+    finally:
+        logging.getLogger("polymarket_ws").removeHandler(handler)
+    shown += _locals_of(told.wait_for(1)[0])
+
+    assert shown
+    assert [] == [line for line in shown for secret in PARTS if secret in line]
+
+
+def test_no_log_of_a_failed_attempt_shows_a_proxy_s_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bug on the way through a proxy is logged with its traceback, whose frames had it."""
+    shown = list[str]()
+
+    class Shows(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            shown.extend(_locals_of(record.exc_info[1]) if record.exc_info else ())
+
+    def fail(head: object) -> None:
+        raise TypeError
+
+    monkeypatch.setattr("polymarket_ws.net.proxies._check_answer", fail)
+    handler = Shows()
+    logging.getLogger("polymarket_ws").addHandler(handler)
+    try:
+        with Server(reply("HTTP/1.1 200 OK\r\n\r\n")) as server:
+            options = Options(
+                proxy=f"http://user:{PASSWORD}@127.0.0.1:{server.port}", max_attempts=1
+            )
+            with pytest.raises(PolymarketWsError, match="unexpected TypeError"):
+                Subscriber(["1"], options=options).run()
+    finally:
+        logging.getLogger("polymarket_ws").removeHandler(handler)
+
+    token = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+    assert shown
+    assert [] == [line for line in shown if PASSWORD in line or token in line]

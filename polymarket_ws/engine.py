@@ -30,7 +30,7 @@ from .delivery.callbacks import Callbacks
 from .delivery.dispatcher import Dispatcher
 from .delivery.event_queue import Item
 from .delivery.streams import EventStreams
-from .errors import CallbackError, PolymarketWsError
+from .errors import CallbackError, PolymarketWsError, forget_locals
 from .events import CONTINUITY, CUSTOM_FEATURES, DATA, Event, Family, Scope, State
 from .internal_errors import InternalErrors
 from .logs import Log
@@ -114,6 +114,7 @@ class Engine:
         self._internal_errors = InternalErrors()
         self._started_at: float | None = None
         self._closed = False
+        self._joining: set[int] = set()  # threads that wait in join()
         self._shards: dict[str, Shard] = {}
         self._is_wanted: dict[str, bool] = {}
         self._ssl_context = functools.lru_cache(maxsize=1)(self._make_ssl_context)
@@ -170,10 +171,12 @@ class Engine:
             if self.error is not None or self.stop_requested:
                 return
             self.error, self.over_since = error, self._clock.monotonic()
-        self._deliver([error])
-        self._stop_shards("failed")
-        self.dispatcher.end()
-        self.waiters.notify()
+        try:
+            self._deliver([error])
+        finally:
+            self._stop_shards("failed")
+            self.dispatcher.end()
+            self.waiters.notify()
 
     def request_stop(self) -> None:
         """Ask all threads to end. Takes no lock, waits for nothing."""
@@ -208,11 +211,21 @@ class Engine:
         return self.waiters.wait_until(lambda: self.has_ended, timeout)
 
     def join(self, timeout: float) -> bool:
-        """Wait for all threads to end; True when they have."""
-        deadline = self._clock.monotonic() + timeout
-        done = self.dispatcher.join(timeout)
-        for shard in tuple(self._shards.values()):
-            done = shard.join(max(0.0, deadline - self._clock.monotonic())) and done
+        """Wait for all threads to end; True when they have.
+
+        False at once in a signal handler that interrupted this: the interrupted Thread.join may
+        hold what the other would wait for.
+        """
+        caller, deadline = threading.get_ident(), self._clock.monotonic() + timeout
+        if caller in self._joining:
+            return False
+        self._joining.add(caller)
+        try:
+            done = self.dispatcher.join(timeout)
+            for shard in tuple(self._shards.values()):
+                done = shard.join(max(0.0, deadline - self._clock.monotonic())) and done
+        finally:
+            self._joining.discard(caller)
         return done
 
     def _make_ssl_context(self) -> ssl.SSLContext:
@@ -415,18 +428,23 @@ class Engine:
         finally:
             self.has_ended = True
 
-    def take_internal_error(self, where: str, error: Exception) -> None:
-        """Tell of an exception that was not foreseen, and end the run when there are too many."""
+    def take_internal_error(self, where: str, error: Exception) -> bool:
+        """Tell of an exception that was not foreseen, and end the run when there are too many;
+        whether there are not.
+        """
+        forget_locals(error)  # it may have come while a key was sent
         told = PolymarketWsError(
             f"internal error in {where}, please report it: "
             f"{type(error).__name__}: {redact(str(error))}"
         )
         told.__cause__ = error
-        if self._internal_errors.take(self._clock.monotonic()):
+        are_too_many = self._internal_errors.take(self._clock.monotonic())
+        if are_too_many:
             self.fail(told)
         else:
             self._deliver([told])
         logger.error("%s: %s", self.name, told, cause=error)
+        return not are_too_many
 
     def _take_exit(self, request: BaseException) -> None:
         self.exit_request = request

@@ -286,7 +286,8 @@ class Subscriber:
         What waits for callbacks is discarded; the last thing told is Disconnected("stopped"), for
         each connection that was open or about to be tried again. What waits in events() may still
         be read. It only asks, and returns False, from a callback, and from a signal handler that
-        interrupted another member while that held a lock, which the threads may need to end.
+        interrupted another member while that held a lock, which the threads may need to end, or
+        another stop().
 
         Args:
             timeout: Seconds to wait for the threads. What may hold them up is a callback that does

@@ -192,6 +192,14 @@ class Connection:
             self._attempt.abandon()
             self._attempt = None
             self._fail_attempt(error, now)
+        elif self._retry_at is None and not self.wanted.is_empty:
+            # An exception fell between two states: without this it would stay idle for good.
+            self._lost_at = now
+            loss = self._owner.connection_lost(self, error, now)
+            retry = self._decide(error, None)
+            told = self._disconnected(error, retry, attempt=self._attempts)
+            self._owner.deliver([*loss.stale, told, *loss.after])
+            self._retry_or_give_up(retry, error, now)
 
     def disconnect(self, reason: str, now: float) -> None:
         """Close, since nothing is wanted of it for now."""
@@ -271,7 +279,11 @@ class Connection:
             return
         self._attempt = None
         if isinstance(outcome, OpenSocket):
-            self._start_session(outcome, now)
+            try:
+                self._start_session(outcome, now)
+            finally:
+                if self._open is None:
+                    outcome.close()
         else:
             self._fail_attempt(outcome, now)
 

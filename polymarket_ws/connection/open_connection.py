@@ -82,12 +82,13 @@ class OpenConnection:
 
     def close(self) -> None:
         """Send what is left, such as a close frame, without waiting; give the socket back."""
-        self._selector.unregister(self._socket)
         try:
+            self._selector.unregister(self._socket)
             self._send_all()
         except ConnectionLost:
             logger.debug("%s: the close frame could not be sent", self.session.name)
-        self._socket.close()
+        finally:
+            self._socket.close()
 
     def _send_all(self) -> None:
         outbox, self.session.outbox = self.session.outbox, []

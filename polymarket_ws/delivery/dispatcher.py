@@ -23,6 +23,7 @@ from .streams import EventStreams
 logger = Log(__name__)
 
 _MOST_AT_ONCE = 64
+_PLACE = "the callback thread"
 
 
 class Dispatcher:
@@ -41,7 +42,8 @@ class Dispatcher:
         is_wanted: Whether an event concerns what is subscribed now.
         on_failure: Called on this thread with what a callback raised.
         on_exit: Called on this thread with a SystemExit or KeyboardInterrupt of a callback.
-        on_internal_error: Called on this thread with an exception that is no callback's.
+        on_internal_error: Called on this thread with an exception that is no callback's; whether to
+            go on.
         fail: Takes a fatal error: one's own events are too many (on a receiving thread).
         last_duty: Called on this thread at its end, before the last lifecycle events are delivered.
         ended: Called on this thread when no callback will run any more.
@@ -59,7 +61,7 @@ class Dispatcher:
         is_wanted: Callable[[Event], bool],
         on_failure: Callable[[CallbackError], None],
         on_exit: Callable[[BaseException], None],
-        on_internal_error: Callable[[str, Exception], None],
+        on_internal_error: Callable[[str, Exception], bool],
         fail: Callable[[PolymarketWsError], None],
         last_duty: Callable[[], None],
         ended: Callable[[], None],
@@ -208,14 +210,32 @@ class Dispatcher:
             self._former.join(None)
             self._former = None
         try:
-            self._handle_all()
+            self._do(self._handle_all)
             if not self._is_forked:
-                self._last_duty()
-                self._handle_rest()
-                self._summarize()
+                self._do(self._last_duty)
+                self._do(self._handle_rest)
+                self._do(self._summarize)
+        except BaseException as error:  # a log handler's SystemExit, a greenlet that is killed
+            told = PolymarketWsError(f"internal error in {_PLACE}: {type(error).__name__}")
+            told.__cause__ = error
+            self._fail(told)
+            self._last_duty()
+            logger.error(
+                "%s: the callback thread failed; please report this", self.name, cause=error
+            )
         finally:
             self._ended()
             self._waiters.notify()
+
+    def _do(self, part: Callable[[], None]) -> None:
+        """Do a part of its work, and go on with it after exceptions that were not foreseen."""
+        is_done = False
+        while not is_done:
+            try:
+                part()
+                is_done = True
+            except Exception as error:
+                is_done = not self._on_internal_error(_PLACE, error)
 
     def _handle_all(self) -> None:
         while not self._abandoned:
@@ -255,7 +275,7 @@ class Dispatcher:
         try:
             self._handle(item)
         except Exception as error:  # a bug here costs the item
-            self._on_internal_error("the callback thread", error)
+            self._on_internal_error(_PLACE, error)
 
     def _handle(self, item: Item) -> None:
         if isinstance(item, BookCore):

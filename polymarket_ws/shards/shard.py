@@ -22,7 +22,12 @@ from polymarket_ws.connection.connector import Connector
 from polymarket_ws.connection.gaps import Gaps
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.delivery.event_queue import Item
-from polymarket_ws.errors import ConnectionLost, PolymarketWsError, ProtocolError
+from polymarket_ws.errors import (
+    ConnectionLost,
+    PolymarketWsError,
+    ProtocolError,
+    forget_locals,
+)
 from polymarket_ws.events import CONTINUITY, Event
 from polymarket_ws.logs import Log
 from polymarket_ws.net.descriptors import owned
@@ -77,7 +82,7 @@ class Shard:
         *,
         deliver: Callable[[Sequence[Item]], None],
         fail: Callable[[PolymarketWsError], None],
-        on_internal_error: Callable[[str, Exception], None],
+        on_internal_error: Callable[[str, Exception], object],
         hears: Callable[[], Container[str]],
         on_end: Callable[[], None],
         waiters: Waiters,
@@ -207,12 +212,16 @@ class Shard:
 
     def _main(self) -> None:
         self._selector.register(self._wake_in, selectors.EVENT_READ)
-        while self._stop_reason is None:
-            try:
-                self._turn()
-            except Exception as error:
-                self._survive(error)
-        self._close()
+        try:
+            while self._stop_reason is None:
+                try:
+                    self._turn()
+                except Exception as error:
+                    self._survive(error)
+        except BaseException as error:  # a log handler's SystemExit, a greenlet that is killed
+            self._fail_internally(error)
+        finally:
+            self._close()
 
     def _survive(self, error: Exception) -> None:
         """Make the connections anew: whatever an exception left half done is replaced with them."""
@@ -221,8 +230,15 @@ class Shard:
             self._on_internal_error(f"the I/O thread of {self.name}", error)
             self._failover.break_off(self._clock.monotonic())
         except Exception as second:
-            self._fail(PolymarketWsError(f"internal error in the I/O thread: {second!r}"))
-            logger.error("%s: the I/O thread failed; please report this", self.name, cause=second)
+            self._fail_internally(second)
+
+    def _fail_internally(self, error: BaseException) -> None:
+        """End the run by what cannot be survived: whatever else fails, it does not go unsaid."""
+        forget_locals(error)
+        told = PolymarketWsError(f"internal error in the I/O thread: {type(error).__name__}")
+        told.__cause__ = error
+        self._fail(told)
+        logger.error("%s: the I/O thread failed; please report this", self.name, cause=error)
 
     def _turn(self) -> None:
         """One wait, and all that is due after it: mostly a read, and no duty."""

@@ -15,9 +15,18 @@ from kit.recorder import DEADLINE, Recorder
 
 from polymarket_ws import Disconnected, Resync, State, Subscriber
 from polymarket_ws.books.book import BookCore
+from polymarket_ws.connection.connection import Connection
+from polymarket_ws.connection.connector import Connector
+from polymarket_ws.connection.open_connection import OpenConnection
+from polymarket_ws.connection.session import Session
 from polymarket_ws.delivery.callbacks import Registration
-from polymarket_ws.errors import CallbackError
+from polymarket_ws.delivery.dispatcher import Dispatcher
+from polymarket_ws.delivery.event_queue import EventQueue
+from polymarket_ws.errors import CallbackError, PolymarketWsError
+from polymarket_ws.shards.failover import Failover
+from polymarket_ws.shards.shard import Shard
 from polymarket_ws.testing import FakeServer, make_book, make_price_change
+from polymarket_ws.waiters import Waiters
 
 
 @pytest.fixture
@@ -233,3 +242,113 @@ def test_stop_in_a_signal_handler_returns_at_once_whatever_it_interrupts(
         signal.signal(signal.SIGUSR1, former)
 
     assert [False] * 4 == answers
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(EventQueue, "pop_some"), (Waiters, "notify"), (Dispatcher, "_sleep")],
+)
+def test_a_bug_between_two_events_does_not_end_the_callback_thread(
+    server: FakeServer,
+    sub: Subscriber,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    name: str,
+) -> None:
+    """Also what takes and waits may fail: it is told, and the next event is delivered."""
+    told, errors = Recorder(), Recorder()
+    sub.on_price_change(told)
+    sub.on_error(errors)
+    good = getattr(owner, name)
+
+    def fail(self: Any, *args: Any) -> Any:
+        if not threading.current_thread().name.endswith("-callbacks"):
+            return good(self, *args)
+        monkeypatch.setattr(owner, name, good)
+        raise MemoryError
+
+    monkeypatch.setattr(owner, name, fail)
+    server.send(make_price_change("1"))
+    errors.wait_for(1)
+    server.send(make_price_change("1"))
+
+    told.wait_for(2)
+    assert (State.LIVE, 1) == (sub.state, sub.stats().internal_errors)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Failover, "connection_lost"),
+        (Connection, "_decide"),
+        (OpenConnection, "__init__"),
+        (Session, "open"),
+        (Connector, "threads"),
+        (BookCore, "mark_stale"),
+    ],
+)
+def test_a_bug_between_two_states_of_a_connection_leaves_it_a_next_attempt(
+    server: FakeServer, sub: Subscriber, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    """Whichever step of losing or making it fails, it is told as lost, and made anew."""
+    lost = Recorder()
+    sub.on_disconnect(lost)
+    good = getattr(owner, name)
+
+    def fail(self: Any, *args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(owner, name, good)
+        raise MemoryError
+
+    monkeypatch.setattr(owner, name, fail)
+    server.end()
+
+    lost.wait_for_reason("internal_error")
+    sub.wait_ready(timeout=DEADLINE)
+    assert (State.LIVE, 1) == (sub.state, sub.stats().internal_errors)
+
+
+def test_stop_in_a_signal_handler_that_interrupts_stop_returns_at_once(
+    server: FakeServer, sub: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Thread.join within one of the same thread may wait for itself, until its timeout."""
+    answers: list[bool] = []
+    good = Dispatcher.join
+
+    def join(self: Dispatcher, timeout: float | None) -> bool:
+        if threading.current_thread() is threading.main_thread():
+            monkeypatch.setattr(Dispatcher, "join", lambda *_: pytest.fail("joined twice"))
+            signal.raise_signal(signal.SIGUSR1)
+            monkeypatch.setattr(Dispatcher, "join", good)
+        return good(self, timeout)
+
+    monkeypatch.setattr(Dispatcher, "join", join)
+    former = signal.signal(signal.SIGUSR1, lambda *_: answers.append(sub.stop(3600)))
+    try:
+        assert sub.stop()
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+    assert [False] == answers
+
+
+@pytest.mark.parametrize("owner", [Shard, Dispatcher])
+def test_what_is_no_exception_ends_the_run_and_is_told(
+    server: FakeServer, sub: Subscriber, monkeypatch: pytest.MonkeyPatch, owner: type
+) -> None:
+    """A log handler's SystemExit, say, on a thread of ours: FAILED, and no thread that is gone."""
+    errors = Recorder()
+    sub.on_error(errors)
+    name = "_do_duties" if owner is Shard else "_sleep"
+
+    def leave(self: Any, *args: Any) -> None:
+        monkeypatch.undo()
+        raise SystemExit
+
+    monkeypatch.setattr(owner, name, leave)
+    server.end()
+    with pytest.raises(PolymarketWsError, match=r"internal error in the .* thread: SystemExit"):
+        sub.wait(timeout=DEADLINE)
+
+    assert State.FAILED == sub.state
+    assert sub.stop()
+    if owner is Shard:
+        errors.wait_for(1)

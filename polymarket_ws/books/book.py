@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ from .verification import PROBE, WHOLE, AwaitedCause, FindingCause, StepCause, V
 
 NO_SNAPSHOT = "no_snapshot"
 UNSUBSCRIBED = "unsubscribed"
-NEAR_LEVELS = 5  # of each side: what a trade through several levels usually reaches
 
 
 class _State(NamedTuple):
@@ -80,7 +79,7 @@ class BookCore:
     _snapshot_ms: int = 0
 
     @property
-    def _sides(self) -> BookSides:
+    def sides(self) -> BookSides:
         return BookSides(self._bids, self._asks)
 
     @property
@@ -102,15 +101,10 @@ class BookCore:
         """The time of its newest change, in ms, and the hash that came with it."""
         return self.latest[2:4]
 
-    def await_snapshot(self) -> None:
-        """A subscription was sent: until its snapshot comes, changes are held."""
+    def await_snapshot(self, cause: AwaitedCause = AwaitedCause.SUBSCRIBED) -> None:
+        """A subscription was sent, or a probe asked for: hold changes until its snapshot comes."""
         self.held.release()
-        self.verification.expect(AwaitedCause.SUBSCRIBED)
-
-    def await_probe(self) -> None:
-        """A probe is asked for: until its snapshot comes, changes are held too."""
-        self.held.release()
-        self.verification.expect(AwaitedCause.PROBED)
+        self.verification.expect(cause)
 
     def release_probe(self) -> None:
         """No probe's snapshot is awaited any more; what a subscription waits for stays held."""
@@ -121,7 +115,7 @@ class BookCore:
     def sides_of(self, snapshot: Snapshot) -> BookSides:
         """A snapshot's levels: its own where they are the same, as in most refreshes."""
         if self._bids.shows(snapshot.bids) and self._asks.shows(snapshot.asks[::-1]):
-            return self._sides
+            return self.sides
         return BookSides.of(snapshot)
 
     def replace(
@@ -184,7 +178,7 @@ class BookCore:
             self.valid
             and not snapshot.is_answer
             and snapshot.timestamp_ms >= self.latest.timestamp_ms
-            and not self._sides.equals(sides)
+            and not self.sides.equals(sides)
         )
 
     def is_at(self, snapshot: Snapshot) -> bool:
@@ -206,11 +200,11 @@ class BookCore:
         sides, timestamp_ms = self._expected(snapshot)
         if timestamp_ms != self.latest.timestamp_ms:
             return "unclear"
-        return "equal" if self._sides.equals(sides) else "different"
+        return "equal" if self.sides.equals(sides) else "different"
 
     def differs_from(self, snapshot: Snapshot) -> bool:
         """Whether its levels, with the held changes, are others than ours, whoever is ahead."""
-        return not self._sides.equals(self._expected(snapshot)[0])
+        return not self.sides.equals(self._expected(snapshot)[0])
 
     def _expected(self, snapshot: Snapshot) -> tuple[BookSides, int]:
         sides, newer = BookSides.of(snapshot), self.held.newer(snapshot)
@@ -224,15 +218,7 @@ class BookCore:
         if hash is None or not looks_real(hash):
             return None
         head = book_head(self.market, self.asset_id)
-        return self._sides.claim(head, timestamp_ms, hash, keep=True)
-
-    def near_prices(self) -> Iterator[str]:
-        """The best prices of both sides, which a trade reaches first."""
-        for side, best in zip(
-            self._sides, (slice(-NEAR_LEVELS, None), slice(NEAR_LEVELS)), strict=True
-        ):
-            for price in side.prices[best]:
-                yield side.level(price)[0]
+        return self.sides.claim(head, timestamp_ms, hash, keep=True)
 
     def find(self, *causes: FindingCause) -> bool:
         """Take what was found, one after the other; whether the integrity is another now."""
@@ -260,11 +246,20 @@ class BookCore:
 
     def _show_integrity(self) -> None:
         integrity = self.verification.finding.integrity
+        if self.latest.integrity != integrity:
+            self._set(self.latest.stale_reason, integrity)
+
+    def _set(self, stale_reason: str | None, integrity: str) -> None:
+        """Change what both states have in common."""
+        if stale_reason is not None:
+            self.continuous_from = None
         latest, published = self.latest, self.published
-        if latest.integrity != integrity:
-            self.latest = latest._replace(integrity=integrity)
-        is_shown = published is latest
-        self.published = self.latest if is_shown else published._replace(integrity=integrity)
+        self.latest = latest._replace(stale_reason=stale_reason, integrity=integrity)
+        self.published = (
+            self.latest
+            if published is latest
+            else published._replace(stale_reason=stale_reason, integrity=integrity)
+        )
 
     def is_ended_by(self, timestamp_ms: int, hash: str | None) -> bool:
         """Whether a change belongs to a later step than the newest; a late one ends nothing."""
@@ -343,15 +338,8 @@ class BookCore:
             published = self.published
             if published.stale_reason == NO_SNAPSHOT and reason != UNSUBSCRIBED:
                 return False  # it never was live: that is what it lacks
-            self._be_stale(reason)
+            self._set(reason, published.integrity)
         return published.stale_reason is None
-
-    def _be_stale(self, reason: str) -> None:
-        self.continuous_from = None
-        latest, published = self.latest, self.published
-        self.latest = latest._replace(stale_reason=reason)
-        is_published = published is latest
-        self.published = self.latest if is_published else published._replace(stale_reason=reason)
 
     def renew_locks(self) -> None:
         """In a forked child: whoever held the lock stayed behind in the parent."""
@@ -366,7 +354,7 @@ class BookCore:
             self._bids, self._asks = BookSide(), BookSide()
         self.renew_locks()
         if self.published.stale_reason != UNSUBSCRIBED:
-            self._be_stale("forked")
+            self._set("forked", self.latest.integrity)
 
     def levels(self, depth: int | None) -> Book:
         """A consistent copy of both sides as they are published, best first."""

@@ -10,7 +10,7 @@ from polymarket_ws.wire.updates import Change, Changes, Snapshot
 
 from .book import UNSUBSCRIBED, BookCore
 from .sides import BookSides
-from .verification import SNAPSHOT, WHOLE, FindingCause
+from .verification import SNAPSHOT, WHOLE, AwaitedCause, FindingCause
 from .verifier import Verifier
 
 
@@ -178,7 +178,7 @@ class Books:
         self.verifier.suspects.collect(now)
         suspects = self.verifier.suspects.take(now)
         for core in suspects:
-            core.await_probe()
+            core.await_snapshot(AwaitedCause.PROBED)
         return suspects
 
     def suspect_again(self, now: float) -> None:
@@ -191,7 +191,7 @@ class Books:
         """A probe asks for these; what is held for the answer to a subscription stays held."""
         for core in map(self._cores.get, asset_ids):
             if core is not None and core.valid and core.verification.awaited is not SNAPSHOT:
-                core.await_probe()
+                core.await_snapshot(AwaitedCause.PROBED)
 
     def release(self, asset_ids: Iterable[str]) -> None:
         """No probe's snapshot of these is awaited any more."""

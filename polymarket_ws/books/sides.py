@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from polymarket_ws.wire.prices import first_texts, is_first_text, known_prices, 
 from polymarket_ws.wire.updates import Change, Snapshot
 
 from .proof import Claim, level_text
+
+NEAR_LEVELS = 5  # of each side: what a trade through several levels mostly reaches
 
 
 def _is_zero(size: str) -> bool:
@@ -156,6 +158,13 @@ class BookSides(NamedTuple):
 
     def equals(self, other: BookSides) -> bool:
         return self.bids.equals(other.bids) and self.asks.equals(other.asks)
+
+    def near_prices(self) -> Iterator[str]:
+        """The best prices of both sides, which a trade reaches first."""
+        near = slice(-NEAR_LEVELS, None), slice(NEAR_LEVELS)
+        for side, best in zip(self, near, strict=True):
+            for price in side.prices[best]:
+                yield side.level(price)[0]
 
     def claim(self, head: str, timestamp_ms: int, hash: str, *, keep: bool) -> Claim:
         bids = self.bids.ascending_texts(keep=keep)

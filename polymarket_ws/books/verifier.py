@@ -289,7 +289,7 @@ class Verifier:
             self._find(core, FindingCause.HASH_UNKNOWN, now)
             return core.published is not before
         fits = not (verification.step.by_top and may_go_on) and core.proof.fits(
-            claim, core.near_prices()
+            claim, core.sides.near_prices()
         )
         if not fits and may_go_on:
             verification.move_step(StepCause.HASH_UNFIT)

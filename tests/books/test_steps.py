@@ -20,7 +20,7 @@ from kit.recorder import DEADLINE, Recorder
 from polymarket_ws import Book, LiveBook, Subscriber
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
-from polymarket_ws.books.verification import FindingCause
+from polymarket_ws.books.verification import AwaitedCause, FindingCause
 from polymarket_ws.books.verifier import CHECK_SECONDS, LONGEST_STEP, RECIPE_ASSETS, STEP_SECONDS
 from polymarket_ws.channels.market import MarketView
 from polymarket_ws.channels.wanted import Wanted
@@ -442,7 +442,7 @@ def test_a_probe_of_before_a_step_does_not_show_half_of_it() -> None:
     assert isinstance(decoded, Decoded)
     assert isinstance(decoded.update, Snapshot)
     core.find(FindingCause.HASH_DIFFERS)
-    core.await_probe()
+    core.await_snapshot(AwaitedCause.PROBED)
     connection.read(first)
 
     assert "equal" == connection.books.settle(core, decoded.update, connection.now).finding

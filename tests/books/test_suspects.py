@@ -23,7 +23,9 @@ from kit.books import (
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.held import HELD_LIMIT
 from polymarket_ws.books.suspects import SUSPECT_SECONDS
-from polymarket_ws.books.verification import NOTHING, PROBE, SNAPSHOT, Awaited
+from polymarket_ws.books.verification import NOTHING, PROBE, SNAPSHOT, Awaited, AwaitedCause
+
+PROBED, SUBSCRIBED = AwaitedCause.PROBED, AwaitedCause.SUBSCRIBED
 
 
 def test_a_stale_book_waits_for_no_probe() -> None:
@@ -42,8 +44,8 @@ def test_giving_a_probe_up_leaves_what_a_subscription_waits_for() -> None:
     """Its answer may be older than the changes that are held for it."""
     core = BookCore(YES)
     seen: list[Awaited] = []
-    for step in (core.await_probe, core.release_probe, core.await_probe, core.await_snapshot):
-        step()
+    for cause in (PROBED, None, PROBED, SUBSCRIBED):
+        core.release_probe() if cause is None else core.await_snapshot(cause)
         seen.append(core.verification.awaited)
     core.release_probe()
 
@@ -52,10 +54,10 @@ def test_giving_a_probe_up_leaves_what_a_subscription_waits_for() -> None:
 
 
 def test_a_mismatch_during_a_probe_makes_a_suspect_after_it() -> None:
-    """Evidence of a silence does not judge the mismatch that began meanwhile."""
+    """A probe about a silence does not judge the mismatch that began meanwhile."""
     books, [book], [told] = hashed(YES)
     [core] = books
-    core.await_probe()
+    core.await_snapshot(PROBED)
     [entry] = told.change(2, "0.45", "1").changes
     read_step(books, changes(2, attrs.evolve(entry, best_bid="0.5", hash=REAL)), now=5)
     early = books.suspects(5 + SUSPECT_SECONDS)

@@ -13,13 +13,11 @@ the Disconnected, then the Gap, or what another connection goes on with.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
 
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.channels.view import View
 from polymarket_ws.channels.wanted import Wanted
-from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import (
     AuthenticationError,
     CertificateError,
@@ -40,6 +38,7 @@ from .backoff import Backoff, Ending, Retry
 from .connector import Connector
 from .gaps import Gaps
 from .open_connection import OpenConnection
+from .owner import Owner
 from .session import Session
 from .tally import Tally
 
@@ -50,37 +49,6 @@ READS_PER_TURN = 8  # then timers and writes have their turn, also under a flood
 LOOKUPS_AT_ONCE = 3
 
 
-class Loss(NamedTuple):
-    """What the loss of a connection means beyond the connection."""
-
-    stale: Sequence[Item] = ()
-    """Books that are not live any more, told before its Disconnected."""
-    after: Sequence[Item] = ()
-    """The Gap, or what another connection goes on with, told after its Disconnected."""
-
-
-class Owner(Protocol):
-    """What a connection asks of its shard."""
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether the shard was asked to end."""
-
-    def deliver(self, items: Sequence[Item]) -> None:
-        """Hand events over to whoever listens."""
-
-    def fail(self, error: PolymarketWsError) -> None:
-        """End the run."""
-
-    def hears(self) -> Container[str]:
-        """The event types that somebody listens for."""
-
-    def connection_lost(
-        self, lost: Connection, error: ConnectionLost | ProtocolError, now: float
-    ) -> Loss:
-        """An open connection is lost: let another one go on with its view, or end that."""
-
-
 class Connection:
     """A named connection. Made by a shard, for as long as that lives.
 
@@ -89,7 +57,7 @@ class Connection:
     """
 
     def __init__(
-        self, name: str, view: View, gaps: Gaps, connector: Connector, owner: Owner
+        self, name: str, view: View, gaps: Gaps, connector: Connector, owner: Owner[Connection]
     ) -> None:
         self.name = name
         self.channel = connector.dialect.name

@@ -17,9 +17,10 @@ from polymarket_ws.channels.dialect import Dialect
 from polymarket_ws.channels.view import View
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.clock import SYSTEM, Clock
-from polymarket_ws.connection.connection import Connection, Loss
+from polymarket_ws.connection.connection import Connection
 from polymarket_ws.connection.connector import Connector
 from polymarket_ws.connection.gaps import Gaps
+from polymarket_ws.connection.owner import Loss
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import (

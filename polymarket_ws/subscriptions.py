@@ -12,6 +12,11 @@ from .errors import ConfigurationError
 _CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DIGITS = re.compile(r"[0-9]+")
 
+_SHORTEST_SURE_TOKEN_ID = 60  # digits
+
+TOKEN_ID_HINT = "token ids have about 77 digits"
+"""For sentences about ids that are short."""
+
 AssetIds = Iterable["str | int"]
 """Token ids as a caller may give them."""
 
@@ -57,6 +62,11 @@ def check_filter_markets(value: str | Iterable[str] | None) -> frozenset[str] | 
     if value is None:
         return None
     return check_markets([value] if isinstance(value, str) else value, "market")
+
+
+def is_short(asset_id: str) -> bool:
+    """Whether it looks cut off, or made up."""
+    return len(asset_id) < _SHORTEST_SURE_TOKEN_ID
 
 
 def _items(value: object, argument: str, kind: str) -> list[object]:

@@ -8,9 +8,7 @@ dialect; what its events change, by the view. A session adds what no single mess
 unanswered PING, a subscription that brought no snapshot, the gap that a malformed message leaves.
 
 The order of the items matters: changed books come before the events of the same read, and a Gap
-before the snapshot that ends it. The danger is to ask for too much: a storm of malformed messages
-must not become one of subscriptions. So each asset is asked for again every ten seconds at most,
-and a book that never comes only three times; then it is a Gap("no_data"), told once.
+before the snapshot that ends it.
 """
 
 from __future__ import annotations
@@ -31,13 +29,13 @@ from polymarket_ws.logs import Log
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.net.frames import Close, FrameParser, Ping, Pong, Violation
 from polymarket_ws.options import Options
-from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.redaction import redact
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
 from .backoff import Ending
 from .gaps import Gaps
 from .slow_path import decode_slowly
+from .snapshot_requests import SnapshotRequests, no_data_detail
 from .tally import Tally
 
 logger = Log(__name__)
@@ -45,10 +43,6 @@ logger = Log(__name__)
 NORMAL_CLOSURE = 1000
 AUTHENTICATION_SECONDS = 5.0  # within which refused credentials get a close (rs-clob-client#218)
 LASTING_SECONDS = 0.5  # a server that accepts, answers and closes at once is asked ever less often
-RETRIES = 3  # a lost first book is mostly brought by asking again (nautilus_trader#4901)
-_SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
-# Between two fresh snapshots asked for one asset, so that a storm of flaws stays small.
-RESUBSCRIPTION_SECONDS = 10.0
 _SERVER_BUSY = frozenset({1001, 1012, 1013})  # going away, restarting, try again later
 _REASON_CHARS = 100
 
@@ -84,18 +78,13 @@ class Session:
     _opened_at: float = 0.0
     _next_ping_at: float = float("inf")
     _unanswered_ping_at: float | None = None
-    _resubscribed_at: dict[str, float] = field(factory=dict)
-    _resubscriptions: Schedule[str] = field(factory=Schedule)
-    """Assets whose book was not understood: when to ask for a fresh snapshot."""
-    _unanswered: Schedule[str] = field(factory=Schedule)
-    """Subscribed assets without a book so far: when to ask again."""
-    _asked: dict[str, int] = field(factory=dict)
-    """How often that was done."""
+    _requests: SnapshotRequests = field(init=False)
     _parser: FrameParser = field(init=False)
     _debug: bool = field(init=False)
     _data_begins: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._requests = SnapshotRequests(self.options.first_event_timeout)
         self._parser = FrameParser(self.options.max_message_bytes)
         self._debug = logger.is_enabled_for(logging.DEBUG)
         self._data_begins = self.dialect.data_begins
@@ -105,8 +94,8 @@ class Session:
         """When `tick` is due, whatever comes before."""
         due = min(
             self.view.deadline,
-            self._resubscriptions.next_due,
-            self._unanswered.next_due,
+            self._requests.flawed.next_due,
+            self._requests.unanswered.next_due,
             self._next_ping_at,
         )
         if self._unanswered_ping_at is not None:
@@ -125,8 +114,7 @@ class Session:
         """Change the subscription of the open connection."""
         self.outbox.extend(self.dialect.change_texts(self._wanted, wanted))
         former, self._wanted = self._wanted.cores, wanted
-        for asset_id in self._unanswered.due.keys() - wanted.cores.keys():
-            self._unanswered.drop(asset_id)
+        self._requests.keep(wanted.cores)
         self._await_answers([a for a, c in wanted.cores.items() if former.get(a) is not c], now)
 
     def use(self, view: View, gaps: Gaps) -> None:
@@ -135,10 +123,7 @@ class Session:
 
     def _await_answers(self, asset_ids: Collection[str], now: float) -> None:
         self.view.await_answers(asset_ids)
-        for asset_id in asset_ids:
-            self._unanswered.drop(asset_id)
-            self._unanswered.put(asset_id, now + self.options.first_event_timeout)
-        self._asked.update(dict.fromkeys(asset_ids, 0))
+        self._requests.put(asset_ids, now)
 
     def close(self, code: int = NORMAL_CLOSURE) -> None:
         """Say goodbye; the owner does not wait for an answer."""
@@ -198,10 +183,10 @@ class Session:
 
     def tick(self, now: float) -> list[Item]:
         """Do what time asks for: the heartbeat, asking for snapshots, giving up on a dead peer."""
-        if self._resubscriptions.due:
-            self._resubscribe_due(now)
+        if self._requests.flawed.due:
+            self.ask_again(self._requests.take_flawed(self._wanted.cores, now), now)
         items: list[Item] = [*self.view.tick(now)]
-        if self._unanswered.due:
+        if self._requests.unanswered.due:
             items.extend(self._ask_for_first_books(now))
         pinged_at = self._unanswered_ping_at
         if pinged_at is not None and now - pinged_at >= self.options.pong_timeout:
@@ -228,7 +213,7 @@ class Session:
         events = [d.event for d, _ in replaced if isinstance(d.event, Book)]
         items: list[Item] = [self._open_gap(reason, [e.asset_id for e in events], now)]
         for event, (_, changed) in zip(events, replaced, strict=True):
-            self._unanswered.drop(event.asset_id)
+            self._requests.unanswered.drop(event.asset_id)
             self.tally.events[event.event_type] += 1
             items += [*changed, event, *self.gaps.heal([event.asset_id], now)]
         return items
@@ -243,13 +228,15 @@ class Session:
 
     def ask_again(self, asset_ids: list[str], now: float) -> None:
         """Draw new snapshots of subscribed assets."""
+        if not asset_ids:
+            return
         self.outbox.extend(self.dialect.resubscription_texts(asset_ids, self._wanted))
         self._await_answers(asset_ids, now)
 
     @property
     def unanswered(self) -> Collection[str]:
         """Subscribed assets whose snapshot is still to come."""
-        return self._unanswered.due.keys()
+        return self._requests.unanswered.due.keys()
 
     def replay(
         self, messages: Iterable[Decoded | DecodeError], lost: Collection[str], now: float
@@ -337,7 +324,7 @@ class Session:
     def _take(self, decoded: Decoded, now: float, items: list[Item]) -> None:
         event, update = decoded
         if update.__class__ is Snapshot:
-            self._unanswered.drop(update.asset_id)
+            self._requests.unanswered.drop(update.asset_id)
         taken = self.view.take(decoded, now)
         if taken is None:
             return
@@ -368,9 +355,7 @@ class Session:
         items.append(error)
         if stale:
             items.append(self._tell_gap("decode_error", stale, now))
-            for core in stale:
-                earliest = self._resubscribed_at.get(core.asset_id, now - RESUBSCRIPTION_SECONDS)
-                self._resubscriptions.put(core.asset_id, earliest + RESUBSCRIPTION_SECONDS)
+            self._requests.put_flawed([core.asset_id for core in stale], now)
 
     def _tell_gap(self, reason: str, cores: list[BookCore], now: float) -> Gap:
         return self._open_gap(reason, [core.asset_id for core in cores], now)
@@ -388,12 +373,7 @@ class Session:
 
     def _ask_for_first_books(self, now: float) -> list[Item]:
         """Ask again for first books that have not come, all in one go; give up after some times."""
-        due = sorted(self._unanswered.take_due(now))
-        again = [a for a in due if self._asked[a] < RETRIES]
-        given_up = [a for a in due if a not in again]
-        for asset_id in again:
-            self._unanswered.put(asset_id, now + self.options.first_event_timeout)
-            self._asked[asset_id] += 1
+        again, given_up = self._requests.take_overdue(now)
         if again:
             logger.info("%s: no book yet for %d assets: asking again", self.name, len(again))
             self.outbox.extend(self.dialect.resubscription_texts(again, self._wanted))
@@ -401,24 +381,11 @@ class Session:
         untold = [a for a in given_up if not self.gaps.waits_for(a, "no_data")]
         if not untold or not self.view.is_told:
             return []
+        detail = no_data_detail(untold)
+        logger.warning("%s: %s: %s", self.name, ", ".join(untold[:5]), detail)
         # A gap of more assets must not wait for what will not come: it ends for the others.
-        return [*self.gaps.forget(untold, now), self._tell_no_data(untold, now)]
-
-    def _tell_no_data(self, asset_ids: list[str], now: float) -> Gap:
-        short = any(len(a) < _SHORTEST_SURE_TOKEN_ID for a in asset_ids)
-        detail = f"no book came, though asked for {1 + RETRIES} times: closed market or wrong id?"
-        if short:
-            detail += " (token ids have about 77 digits)"
-        logger.warning("%s: %s: %s", self.name, ", ".join(asset_ids[:5]), detail)
-        return self._open_gap("no_data", asset_ids, now, detail)
-
-    def _resubscribe_due(self, now: float) -> None:
-        """Ask for the snapshots that are due; a book that has healed by itself is left alone."""
-        due = sorted(self._resubscriptions.take_due(now))
-        stale = [a for a in due if a in self._wanted.cores and not self._wanted.cores[a].valid]
-        if stale:
-            self._resubscribed_at.update(dict.fromkeys(stale, now))
-            self.ask_again(stale, now)
+        ended = self.gaps.forget(untold, now)
+        return [*ended, self._open_gap("no_data", untold, now, detail)]
 
     def _receive_close(self, close: Close) -> None:
         self.close(close.code or NORMAL_CLOSURE)

@@ -205,8 +205,7 @@ class Failover:
         items = session.replay(handover.missed, handover.incomplete, now)
         stale.update(handover.incomplete)
         again = sorted(a for a in stale - awaited if a in cores and not cores[a].valid)
-        if again:
-            session.ask_again(again, now)
+        session.ask_again(again, now)
         return items
 
     def _check_follower(self, follower: Connection, now: float) -> None:

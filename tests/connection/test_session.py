@@ -28,7 +28,8 @@ from polymarket_ws.channels.view import BooklessView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.backoff import Ending
 from polymarket_ws.connection.gaps import Gaps
-from polymarket_ws.connection.session import RETRIES, Session, Tally
+from polymarket_ws.connection.session import Session, Tally
+from polymarket_ws.connection.snapshot_requests import RETRIES
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.errors import ConnectionLost, DecodeError, ProtocolError
 from polymarket_ws.events import EVENTS, Book, Frame, Gap, PriceChange, Resync, Trade, Unknown

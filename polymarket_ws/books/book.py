@@ -226,7 +226,7 @@ class BookCore:
         with self.lock:
             for cause in causes:
                 self.verification.find(cause)
-            self._show_integrity()
+            self._show(self.latest.stale_reason)
         return before != self.published.integrity
 
     def end_step(self) -> bool:
@@ -236,7 +236,7 @@ class BookCore:
             self.verification.move_step(StepCause.ENDED)
             self.verification.find(FindingCause.TOP_DIFFERS if differs else FindingCause.TOP_AGREES)
             self.published = self.latest
-            self._show_integrity()
+            self._show(self.latest.stale_reason)
         return differs and not before.top_differs
 
     def prove(self) -> None:
@@ -244,16 +244,14 @@ class BookCore:
         self.verification.move_step(StepCause.PROVED)
         self.published = self.latest
 
-    def _show_integrity(self) -> None:
+    def _show(self, stale_reason: str | None) -> None:
+        """Set what `latest` and `published` have in common, and keep them one where they are."""
         integrity = self.verification.finding.integrity
-        if self.latest.integrity != integrity:
-            self._set(self.latest.stale_reason, integrity)
-
-    def _set(self, stale_reason: str | None, integrity: str) -> None:
-        """Change what both states have in common."""
         if stale_reason is not None:
             self.continuous_from = None
         latest, published = self.latest, self.published
+        if latest.stale_reason == stale_reason and latest.integrity == integrity:
+            return
         self.latest = latest._replace(stale_reason=stale_reason, integrity=integrity)
         self.published = (
             self.latest
@@ -338,7 +336,7 @@ class BookCore:
             published = self.published
             if published.stale_reason == NO_SNAPSHOT and reason != UNSUBSCRIBED:
                 return False  # it never was live: that is what it lacks
-            self._set(reason, published.integrity)
+            self._show(reason)
         return published.stale_reason is None
 
     def renew_locks(self) -> None:
@@ -354,7 +352,7 @@ class BookCore:
             self._bids, self._asks = BookSide(), BookSide()
         self.renew_locks()
         if self.published.stale_reason != UNSUBSCRIBED:
-            self._set("forked", self.latest.integrity)
+            self._show("forked")
 
     def levels(self, depth: int | None) -> Book:
         """A consistent copy of both sides as they are published, best first."""

@@ -17,7 +17,7 @@ from .credentials import Credentials
 from .delivery.callbacks import Callback, Callbacks, Registration
 from .delivery.registration import BookUpdateRegistrar, On
 from .delivery.streams import EventStream
-from .engine import Engine, Missing
+from .engine.engine import Engine
 from .errors import ConfigurationError, PolymarketWsError
 from .events import (
     EVENTS,
@@ -63,7 +63,6 @@ E = TypeVar("E", bound=Event)
 
 _LAST_WORDS = 5.0  # seconds that callbacks have to return, once the end was asked for or came
 _LOG_SECONDS = 1.0  # that a log may take to tell of a fork
-_SHORTEST_SURE_TOKEN_ID = 60  # digits; real ones have about 77
 
 _numbers = itertools.count(1)
 _started: set[Subscriber] = set()
@@ -391,7 +390,7 @@ class Subscriber:
             raise ConfigurationError("wait_ready: asset_ids holds one that is not subscribed")
 
         def is_over() -> bool:
-            return run.is_over or not run.missing(wanted)
+            return run.is_over or not run.readiness.missing(wanted)
 
         is_ready = run.waiters.wait_until(is_over, timeout)
         if run.error is not None:
@@ -399,7 +398,7 @@ class Subscriber:
         if run.stop_requested:
             raise TimeoutError("not ready: the subscriber was stopped")
         if not is_ready:
-            raise TimeoutError(_not_ready(run.missing(wanted), run, timeout))
+            raise TimeoutError(run.readiness.sentence(run.readiness.missing(wanted), timeout))
 
     def __enter__(self) -> Subscriber:
         self.start()
@@ -804,17 +803,6 @@ def _kind(event: type[Event] | str) -> type[Event]:
     raise ConfigurationError(
         f"{event!r} is no event that can be waited for; there are {', '.join(sorted(EVENTS))}"
     )
-
-
-def _not_ready(missing: Missing, run: Engine, timeout: float) -> str:
-    names = [*(f"the book of {asset_id}" for asset_id in missing.asset_ids), *missing.channels]
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    sentence = f"not ready within {timeout:g} s: missing {listed}"
-    if run.last_connection_error:
-        sentence += f"; last connection error: {run.last_connection_error}"
-    is_short = any(len(asset_id) < _SHORTEST_SURE_TOKEN_ID for asset_id in missing.asset_ids)
-    hint = "; token ids have about 77 digits" if is_short and not missing.channels else ""
-    return sentence + hint
 
 
 _exit_hook = ExitHook(running, Subscriber._request_stop)

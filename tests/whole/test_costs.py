@@ -23,7 +23,7 @@ from polymarket_ws.channels.market import MarketDialect, MarketView
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.session import Session, Tally
 from polymarket_ws.delivery.callbacks import Callbacks, Registration
-from polymarket_ws.engine import Engine
+from polymarket_ws.engine.engine import Engine
 from polymarket_ws.events import Event
 from polymarket_ws.net.frames import FrameParser
 from polymarket_ws.options import Options

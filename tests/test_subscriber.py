@@ -418,12 +418,12 @@ class TestPulling:
         """A stream that nobody holds any more is not fed."""
         sub = Subscriber(["1"], options=server.options())
         stream = sub.events(Book)
-        assert sub._run is not None
-        assert {"book"} == sub._run.streams.names()
+        assert sub._runs.present is not None
+        assert {"book"} == sub._runs.present.streams.names()
         del stream
         gc.collect()
 
-        assert frozenset() == sub._run.streams.names()
+        assert frozenset() == sub._runs.present.streams.names()
 
     def test_wait_for_returns_the_next_match(self, server: FakeServer) -> None:
         """wait_for gives the next event for which where() holds, typed; else TimeoutError."""

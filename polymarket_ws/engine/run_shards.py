@@ -60,7 +60,7 @@ class RunShards:
     put: Callable[[Sequence[Item]], None]
     """Takes what is to be delivered."""
     fail: Callable[[PolymarketWsError], None]
-    on_internal_error: Callable[[str, Exception], None]
+    on_internal_error: Callable[[str, Exception], object]
     on_end: Callable[[], None]
     """Called on a shard's thread when its connections are closed."""
     books: list[Books] = field(factory=list)

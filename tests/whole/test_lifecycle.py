@@ -455,7 +455,7 @@ def test_a_server_that_closes_after_each_snapshot_is_asked_ever_less_often(
             server.disconnect(1013)
             told.wait_for(number)
 
-        assert 5 == next(iter(sub._run.shards)).failover.leader._backoff._losses  # type: ignore[union-attr]
+        assert 5 == next(iter(sub._runs.present.shards)).failover.leader._backoff._losses  # type: ignore[union-attr]
 
 
 def test_slow_streams_are_counted_and_logged(

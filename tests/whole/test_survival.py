@@ -228,7 +228,7 @@ def test_stop_in_a_signal_handler_returns_at_once_whatever_it_interrupts(
         places = {place for place, _ in locks_of(sub)}
     former = signal.getsignal(signal.SIGUSR1)
     try:
-        for place in sorted(places & {"Subscriber", "Callbacks", "BookCore", "Waiters"}):
+        for place in sorted(places & {"Runs", "Callbacks", "BookCore", "Waiters"}):
             with Subscriber(["1"], options=server.options()) as sub:
                 sub.wait_ready(timeout=DEADLINE)
                 stop = sub.stop

@@ -70,7 +70,7 @@ class Doubled:
         assert self.server.wait_until(lambda: len(self._open()) == 2, DEADLINE)
         self.server.settle(self.sub, timeout=DEADLINE)
         names = self._open()
-        leader = next(iter(self.sub._run.shards)).failover.leader.name  # type: ignore[union-attr]
+        leader = next(iter(self.sub._runs.present.shards)).failover.leader.name  # type: ignore[union-attr]
         by_name = {names[r.peer_port]: r for r in self.server.open_connections()}
         return by_name.pop(leader), by_name.popitem()[1]
 

@@ -191,7 +191,7 @@ class Options:
         default=64 * 2**20, validator=_number(1024, 2**31 - 1, whole=True)
     )
     """A longer message closes the connection with code 1009. The first snapshot of some hundred
-    assets has several MB, so this is far above what is usual."""
+    assets has several MB, so this is far above what was seen."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self.proxy is not None and urlsplit(self.proxy).password is not None:

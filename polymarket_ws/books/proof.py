@@ -48,7 +48,7 @@ Levels = Sequence[tuple[str, str]]
 """Prices and sizes in the wire's own strings, worst first: bids ascending, asks descending."""
 
 MIN_ORDER_SIZES = ("5", "1", "15", "10", "20", "25", "50", "100", "2", "0.1", "0.01", "0")
-"""min_order_size is not on the wire: those known from REST, the usual ones first."""
+"""min_order_size is not on the wire: those known from REST, the frequent ones first."""
 TOUCHED_PRICES = 32  # of one asset, newest: a last trade price that is ahead of its print is there
 _REAL_HASH = re.compile(r"(?!0{40})[0-9a-f]{40}")
 

@@ -28,7 +28,7 @@ class BookSide:
     """One side of a book: the wire's sizes by price, and the prices in ascending order.
 
     A level costs its size's text and a place in a dict: its price's text is shared by all books,
-    and kept in `_odd` only where it is not the usual one.
+    and kept in `_odd` only where it is not the first known one.
     """
 
     __slots__ = ("_hashed", "_odd", "former", "prices", "sizes")

@@ -33,7 +33,7 @@ are. That is why a probe is never asked for in SNAPSHOT, and giving a probe up l
 
 The tables are complete: a pair that is not there cannot happen, and raises KeyError. All states are
 used by the book's writer alone. `BookCore.apply` compares `step is WHOLE` before it looks anything
-up, so the usual message costs no call.
+up, so most messages cost no call.
 """
 
 from __future__ import annotations

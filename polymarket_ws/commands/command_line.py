@@ -114,15 +114,15 @@ def _add_stream(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add, usual = stream.add_argument, default_events()
+    add, default = stream.add_argument, default_events()
     add("assets", nargs="+", metavar="ASSET", help="token ids, decimal numbers of about 77 digits")
     add("--json", action="store_true", help="JSON objects in the wire's shape, with received_at_ns")
     add(
         "--events",
         type=_event_kinds,
-        default=_event_kinds(",".join(usual)),
+        default=_event_kinds(",".join(default)),
         metavar="NAME[,NAME...]",
-        help=f"which, of {', '.join(events_to_choose())} (default: the first {len(usual)})",
+        help=f"which, of {', '.join(events_to_choose())} (default: the first {len(default)})",
     )
     add("--seconds", type=_seconds, metavar="N", help="end after so many (default: never)")
     add("--url", default=MARKET_URL, help="another server's market channel, ws:// or wss://")

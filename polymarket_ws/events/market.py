@@ -71,7 +71,7 @@ class LevelChange(Value):
     _shown: ClassVar[tuple[str, ...]] = ("asset_id", "side", "price", "size")
 
     asset_id: str
-    """May be the twin token of the market, unsubscribed."""
+    """May be the complement token of the market, unsubscribed."""
     price: Decimal
     """The level that changed."""
     size: Decimal
@@ -88,7 +88,7 @@ class LevelChange(Value):
 
 @frozen(kw_only=True, repr=False)
 class PriceChange(MarketEvent):
-    """Levels that changed in one market, usually one of each of its two tokens."""
+    """Levels that changed in one market, mostly one of each of its two tokens."""
 
     event_type: ClassVar[str] = "price_change"
     _shown: ClassVar[tuple[str, ...]] = ("price_changes", "timestamp_ms")

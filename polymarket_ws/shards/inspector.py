@@ -9,8 +9,8 @@ suspicion is looked into first.
 A book becomes suspect by silence (silence.py) or by a mismatch that lasts (Books). A probe, a
 second short connection, fetches fresh snapshots of the suspects. From the moment that it asks, the
 live connection's changes are also held, so that they can be put on top of the probe's answer.
-If the result is our book, it was right: a quiet book is given more time, and a mismatch is
-pardoned. If it differs, the book is replaced, resubscribed, or the connection is made anew.
+If the result is our book, it was right: a quiet book is given more time, and a mismatch was
+a false alarm. If it differs, the book is replaced, resubscribed, or the connection is made anew.
 
 The danger is the race between the two connections. What the probe shows may still be on its way
 over the live one, so a silent book is judged two seconds after the answer, and only if it has
@@ -36,7 +36,7 @@ from .silence import SilenceWatchdog
 logger = Log(__name__)
 
 GRACE_SECONDS = 2.0  # what a probe saw may still be on its way on the live connection
-RETRY_SECONDS = 10.0  # after a probe that brought no evidence about a mismatch
+RETRY_SECONDS = 10.0  # after a probe that brought no snapshot of a mismatched book
 # Snapshots are silently missing on a connection above some 500 assets (nautilus_trader#2915).
 ASSETS_PER_PROBE = 200
 
@@ -65,7 +65,9 @@ class Inspector:
         self._resubscribed: set[str] = set()  # of this connection's books, since they had frozen
         # What to ask for; a mismatch is served wrong meanwhile, so it goes first.
         self._suspicions: dict[str, dict[str, None]] = {"mismatch": {}, "silent": {}}
-        self._unsettled: Schedule[str] = Schedule()  # books in a mismatch that got no evidence
+        self._unsettled: Schedule[str] = (
+            Schedule()
+        )  # mismatched books of which it brought no snapshot
 
     @property
     def deadline(self) -> float:

@@ -1,7 +1,7 @@
 """Event values with sensible defaults, for the tests of callbacks and strategies.
 
 Prices and sizes are given as str, Decimal or int, never float. The defaults belong together: asset
-"1" of market `MARKET`, whose twin is "2", at the one fixed time `TIMESTAMP_MS`: pass
+"1" of market `MARKET`, whose other token is "2", at the one fixed time `TIMESTAMP_MS`: pass
 `timestamp_ms` where time matters. `extra` fields of the wire are no concern here: build the
 value's class itself for those.
 """
@@ -95,7 +95,7 @@ def make_price_change(
     Args:
         asset_id: Of the changes given as tuples.
         changes: (side, price, new size) each; size 0 removes the level. A `LevelChange` is taken
-            as it is, so that the twin token, hashes and different tops can be had.
+            as it is, so that the complement token, hashes and different tops can be had.
         best_bid: After the changes; None: absent.
         best_ask: The same.
     """

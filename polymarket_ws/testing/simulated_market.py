@@ -119,7 +119,7 @@ class SimulatedMarket:
         """The market's name in a URL."""
         return f"simulated-market-{self.number}"
 
-    def twin(self, asset_id: str) -> str:
+    def complement(self, asset_id: str) -> str:
         """The other token of the market."""
         first, second = self.asset_ids
         return second if asset_id == first else first
@@ -239,7 +239,7 @@ class SimulatedMarket:
     def _price_change(self, order: RestingOrder, ends: Mapping[str, Wire]) -> Wire:
         # The order's own token comes first, also when a taker of the other token matched it: in
         # the capture of 2026-09-11 (frames/steps/step_2.jsonl) a BUY of No takes a bid of Yes.
-        named = (order.asset_id, self.twin(order.asset_id))
+        named = (order.asset_id, self.complement(order.asset_id))
         return {
             "market": self.condition_id,
             "price_changes": [{**self._level_change(order, a), **ends[a]} for a in named],

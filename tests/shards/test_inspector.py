@@ -400,7 +400,7 @@ def test_a_false_top_of_the_server_is_no_gap(server: FakeServer) -> None:
         assert (1, []) == (night.sub.stats().probes, night.gaps.items)
 
 
-def test_a_mismatch_without_evidence_is_asked_about_again(
+def test_a_mismatch_without_a_snapshot_is_asked_about_again(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A probe that fails proves nothing: the book stays in its mismatch until the next one."""

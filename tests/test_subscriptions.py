@@ -13,6 +13,7 @@ from polymarket_ws.subscriptions import (
     check_filter_assets,
     check_filter_markets,
     check_markets,
+    is_short,
 )
 
 TOKEN = "28756001267446015644282192000586184633181417034487430148393633388063374846479"
@@ -197,3 +198,8 @@ def test_subscriptions_are_a_value() -> None:
     """Frozen and comparable; by default nothing is wanted."""
     assert Subscriptions(asset_ids=frozenset("1")) == Subscriptions(asset_ids=frozenset("1"))
     assert (frozenset(), frozenset()) == (Subscriptions().asset_ids, Subscriptions().markets)
+
+
+def test_a_token_id_that_was_cut_off_is_short() -> None:
+    """Real ones have about 77 digits."""
+    assert (False, True) == (is_short(TOKEN), is_short(TOKEN[:50]))

@@ -23,7 +23,7 @@ def add_up(
     now, queue = shards.clock.monotonic(), dispatcher.queue
     failovers = [shard.failover for shard in shards]
     books = [books.counts for books in tuple(shards.books)]
-    connections = tuple(c for shard in shards for c in shard.stats(now))
+    connections = tuple(c for failover in failovers for c in failover.stats(now))
     tallies = [c.tally for failover in failovers for c in failover.connections]
     events: Counter[str] = sum((t.events.copy() for t in tallies), Counter())
     return Stats(

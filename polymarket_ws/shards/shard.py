@@ -33,7 +33,6 @@ from polymarket_ws.events import CONTINUITY, Event
 from polymarket_ws.logs import Log
 from polymarket_ws.net.descriptors import owned
 from polymarket_ws.options import Options
-from polymarket_ws.stats import ConnectionStats
 from polymarket_ws.waiters import Waiters
 
 from .failover import Failover
@@ -60,8 +59,8 @@ class Shard:
     """Owns the connections of one channel and everything that their messages change. Made by a run.
 
     Its thread, `polymarket-ws-<name>`, is a daemon, so that the interpreter can exit without it; it
-    ends soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop`, `wake` and
-    `stats` may be called from any thread; `stop` and `wake` take no lock.
+    ends soon after `stop`. It alone touches sockets, sessions and books. `want`, `stop` and `wake`
+    may be called from any thread; `stop` and `wake` take no lock.
 
     Args:
         name: "<subscriber>-<channel>".
@@ -93,7 +92,7 @@ class Shard:
         self._clock = clock
         self.hears = hears
         self._deliver = deliver
-        self._fail = fail
+        self.fail = fail
         self._on_internal_error = on_internal_error
         self._on_end = on_end
         self._waiters = waiters
@@ -110,12 +109,12 @@ class Shard:
         def make(name: str, view: View, gaps: Gaps) -> Connection:
             return Connection(name, view, gaps, self._connector, self)
 
-        self._failover = Failover(name, dialect, view, options, make, self.deliver)
+        self.failover = Failover(name, dialect, view, options, make, self.deliver)
         self._inspectors: tuple[Inspector, ...] = ()
         """One where there are books to inspect."""
         if view.inspectable is not None:
-            self._inspectors = (Inspector(self._failover, view.inspectable, self._connector),)
-        self._duties: tuple[Duty, ...] = (self._failover, *self._inspectors)
+            self._inspectors = (Inspector(self.failover, view.inspectable, self._connector),)
+        self._duties: tuple[Duty, ...] = (self.failover, *self._inspectors)
         self._due_at = 0.0  # when a duty is due
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
@@ -172,29 +171,22 @@ class Shard:
     @property
     def is_open(self) -> bool:
         """Whether the connection that leads is open."""
-        return self._failover.leader.is_open
+        return self.failover.leader.is_open
 
     @property
     def is_subscribed(self) -> bool:
         """Whether it also was sent all that was asked for so far."""
-        return not self._inbox and self._failover.leader.is_subscribed
+        return not self._inbox and self.failover.leader.is_subscribed
 
     @property
     def probes(self) -> int:
         """Fresh snapshots asked for beside the live connection so far."""
         return sum(inspector.probes for inspector in self._inspectors)
 
-    @property
-    def failover(self) -> Failover:
-        return self._failover
-
-    def stats(self, now: float) -> list[ConnectionStats]:
-        return self._failover.stats(now)
-
     def connection_lost(
         self, lost: Connection, error: ConnectionLost | ProtocolError, now: float
     ) -> Loss:
-        return self._failover.connection_lost(lost, error, now)
+        return self.failover.connection_lost(lost, error, now)
 
     def deliver(self, items: Sequence[Item]) -> None:
         if items:
@@ -207,9 +199,6 @@ class Shard:
         if type(item) in CONTINUITY and isinstance(item, Event) and not item.received_at_ns:
             return attrs.evolve(item, received_at_ns=self._clock.wall_ns())
         return item
-
-    def fail(self, error: PolymarketWsError) -> None:
-        self._fail(error)
 
     def _main(self) -> None:
         self._selector.register(self._wake_in, selectors.EVENT_READ)
@@ -229,7 +218,7 @@ class Shard:
         self._due_at = 0.0
         try:
             self._on_internal_error(f"the I/O thread of {self.name}", error)
-            self._failover.break_off(self._clock.monotonic())
+            self.failover.break_off(self._clock.monotonic())
         except Exception as second:
             self._fail_internally(second)
 
@@ -238,7 +227,7 @@ class Shard:
         forget_locals(error)
         told = PolymarketWsError(f"internal error in the I/O thread: {type(error).__name__}")
         told.__cause__ = error
-        self._fail(told)
+        self.fail(told)
         logger.error("%s: the I/O thread failed; please report this", self.name, cause=error)
 
     def _turn(self) -> None:
@@ -261,7 +250,7 @@ class Shard:
 
     def _do_duties(self, now: float) -> None:
         while self._inbox:
-            self._failover.want(self._inbox[0], now)
+            self.failover.want(self._inbox[0], now)
             self._inbox.popleft()  # not before it is known there: is_subscribed looks at both
         for duty in self._duties:
             duty.turn(now)
@@ -279,7 +268,7 @@ class Shard:
         try:
             for inspector in self._inspectors:
                 inspector.close()
-            self._failover.stop(self._stop_reason or "failed")
+            self.failover.stop(self._stop_reason or "failed")
         finally:
             self._close_descriptors()
             self.has_ended = True

@@ -461,3 +461,20 @@ def test_a_reader_in_the_midst_of_a_frame_waits_for_its_end() -> None:
 
     assert [""] == flaws
     assert 1 == book.top.timestamp_ms
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_forked_book_keeps_levels_that_nobody_was_changing(is_held: bool) -> None:
+    """It is stale; where the lock was held, it is empty. An unsubscribed one stays that."""
+    core, gone = BookCore(YES), BookCore(YES)
+    gone.mark_stale("unsubscribed")
+    core.replace(snapshot(1, [("0.4", "1")], []))
+    lock = core.lock
+    forking = threading.Thread(target=lambda: (core.become_forked(), gone.become_forked()))
+    with lock if is_held else contextlib.nullcontext():
+        forking.start()
+        forking.join(10)
+
+    assert ("forked", "unsubscribed") == (core.published.stale_reason, gone.published.stale_reason)
+    assert (0 if is_held else 1) == len(core.levels(None).bids)
+    assert lock is not core.lock

@@ -36,6 +36,7 @@ from polymarket_ws.events import EVENTS, Book, Frame, Gap, PriceChange, Resync, 
 from polymarket_ws.net.frames import Close, Pong
 from polymarket_ws.options import Options
 from polymarket_ws.wire.decode import decode_market
+from polymarket_ws.wire.limits import ELEMENTS
 from polymarket_ws.wire.updates import Decoded, Snapshot
 
 MARKET = "0x" + "a" * 64
@@ -386,6 +387,14 @@ def test_a_protocol_ping_is_answered() -> None:
     assert ([Pong(b"beat")], 0) == (market.sent(), market.session.messages)
 
 
+def test_of_several_protocol_pings_the_last_is_answered() -> None:
+    """A flood of them costs one frame."""
+    market = Market()
+    market.receive(text_frame("one", opcode=9), text_frame("two", opcode=9))
+
+    assert [Pong(b"two")] == market.sent()
+
+
 @pytest.mark.parametrize(
     ("text", "level"),
     [
@@ -724,6 +733,15 @@ def test_a_peer_that_breaks_the_protocol_is_told_so(data: bytes, code: int) -> N
     assert ([Unknown], [Close(code, "")]) == ([type(i) for i in items], market.sent())
     assert isinstance(market.session.ended, ProtocolError)
     assert code == market.session.ended.code
+
+
+def test_a_message_that_holds_too_much_ends_the_session() -> None:
+    """Beyond its limits nothing of it is taken."""
+    market = Market()
+
+    assert [] == market.receive(text_frame(f"[{'0,' * ELEMENTS}0]"))
+    assert isinstance(market.session.ended, ProtocolError)
+    assert [Close(1008, "")] == market.sent()
 
 
 def test_we_say_goodbye_with_1000() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kit.books import snapshot
+
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.connection.snapshot_requests import (
     RESUBSCRIPTION_SECONDS,
@@ -9,17 +11,8 @@ from polymarket_ws.connection.snapshot_requests import (
     SnapshotRequests,
     no_data_detail,
 )
-from polymarket_ws.wire.updates import Snapshot
 
 LONG_ID = "1234567890" * 7
-
-
-def snapshot(asset_id: str) -> Snapshot:
-    """An empty book."""
-    return Snapshot(
-        market="0x1", asset_id=asset_id, timestamp_ms=1, hash=None, bids=(), asks=(),
-        tick_size="0.01", last_trade_price=None,
-    )  # fmt: skip
 
 
 def test_an_unanswered_one_is_asked_for_again_and_then_given_up() -> None:
@@ -57,7 +50,7 @@ def test_a_flawed_book_is_asked_for_at_once_and_then_seldom() -> None:
 def test_a_flawed_book_that_healed_or_is_gone_is_left_alone() -> None:
     """A refresh may come first."""
     requests, cores = SnapshotRequests(10.0), {"1": BookCore("1")}
-    cores["1"].replace(snapshot("1"))
+    cores["1"].replace(snapshot(asset_id="1"))
     requests.put_flawed(["1", "2"], 1.0)
 
     assert [] == requests.take_flawed(cores, 1.0)

@@ -15,11 +15,16 @@ class LiveMapping(Mapping[str, V]):
     are copies; `dict(mapping)` looks each key up anew, when it may have gone.
     """
 
-    def __init__(self, source: Callable[[], dict[str, V]]) -> None:
+    def __init__(self, source: Callable[[], dict[str, V]], absent: str = "{}") -> None:
         self._source = source
+        self._absent = absent
+        """What a KeyError says, with the key in it."""
 
     def __getitem__(self, key: str) -> V:
-        return self._source()[key]
+        try:
+            return self._source()[key]
+        except KeyError:
+            raise KeyError(self._absent.format(key)) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._source()))

@@ -89,6 +89,8 @@ class Stats:
     callback_errors: int
     dropped: int
     """Market-data events dropped because `queue_limit` were waiting."""
+    discarded: int
+    """Events and changed books that were queued at stop(), and given to no callback."""
     stream_dropped: int
     """Market-data events dropped by events() iterators that were read too slowly."""
     coalesced: int

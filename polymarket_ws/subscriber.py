@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import NoReturn, final
+from typing import TYPE_CHECKING, NoReturn, final
 
 from .books.live_book import LiveBook
 from .credentials import Credentials
@@ -17,7 +17,7 @@ from .delivery.streams import EventStream
 from .engine.engine import Engine
 from .engine.runs import Runs
 from .errors import ConfigurationError, PolymarketWsError
-from .events import EVENTS, Event, Family, Frame, Order, State, Trade
+from .events import BROADCASTS, EVENTS, Event, Family, Frame, Order, State, Trade
 from .live_mapping import LiveMapping
 from .locks import holds_any
 from .logs import Log, printable
@@ -70,7 +70,8 @@ class Subscriber(Registrars, EventSource):
         markets: Condition ids that narrow the user channel; None is all markets, an empty list
             none.
         options: How it behaves; None is all defaults.
-        name: For threads, logs and repr; None is a number.
+        name: For threads, logs and repr; None is "subscriber-" and a number. One that is started
+            stops another one of the same given name: a notebook cell that is run again.
 
     Raises:
         ConfigurationError: wrong ids, `markets` without credentials, or credentials for a ws:// URL
@@ -93,14 +94,18 @@ class Subscriber(Registrars, EventSource):
         if options is not None and not isinstance(options, Options):
             raise ConfigurationError(f"options must be Options, not {type(options).__name__}")
         if markets is not None and credentials is None:
-            raise ConfigurationError("markets narrows the user channel, which needs credentials")
+            raise ConfigurationError(
+                "markets narrows the user channel, which needs credentials; to follow a market's "
+                "books give the token ids of its outcomes as asset_ids"
+            )
         if credentials is not None:
             _check_insecure(options or Options())
         assets = check_asset_ids(asset_ids)
         wanted_markets = None if markets is None else check_markets(markets)
         self._options = options or Options()
         self._credentials = credentials
-        self._name = printable(name) if name is not None else str(next(_numbers))
+        self._name = printable(name) if name is not None else f"subscriber-{next(_numbers)}"
+        self._is_named = name is not None
         self._callbacks = Callbacks()
         self._runs = Runs(self._name, self._options, credentials, self._callbacks, _forget)
         self._runs.want(
@@ -113,6 +118,17 @@ class Subscriber(Registrars, EventSource):
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("Subscriber is not for subclassing: register callbacks with sub.on_...")
+
+    if not TYPE_CHECKING:  # for a type checker an unknown attribute is an error without it
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name.startswith("on_"):
+                raise AttributeError(
+                    f"callbacks are registered, not assigned: sub.{name}(function), or @sub.{name}"
+                )
+            if not name.startswith("_") and not hasattr(type(self), name):
+                raise AttributeError(f"a Subscriber has no attribute {name!r}")
+            super().__setattr__(name, value)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:  # what copy, deepcopy and pickle ask
         raise TypeError("a Subscriber is not copied or pickled: make one in the other process")
@@ -170,26 +186,37 @@ class Subscriber(Registrars, EventSource):
     # What is known.
 
     @property
+    def name(self) -> str:
+        """What it is called in logs, thread names and its repr."""
+        return self._name
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The subscribed assets whose book is not live; all of them while it is not started."""
+        self._runs.here()
+        return tuple(asset_id for asset_id, book in self._runs.books.items() if not book.valid)
+
+    @property
     def books(self) -> Mapping[str, LiveBook]:
         """The book of each subscribed asset, from the start on; not valid until its
         snapshot came.
         """
         self._runs.here()
-        return LiveMapping(lambda: self._runs.books)
+        return LiveMapping(lambda: self._runs.books, "{} is not subscribed: sub.subscribe([...])")
 
     @property
     def orders(self) -> Mapping[str, Order]:
         """One's own orders that this run told, the latest of each, by id. At least the last
         10 000.
         """
-        return LiveMapping(lambda: self._runs.account.orders)
+        return LiveMapping(lambda: self._runs.account.orders, "no order {} was told in this run")
 
     @property
     def trades(self) -> Mapping[str, Trade]:
         """One's own trades that this run told, the latest of each, by id. At least the last
         10 000.
         """
-        return LiveMapping(lambda: self._runs.account.trades)
+        return LiveMapping(lambda: self._runs.account.trades, "no trade {} was told in this run")
 
     @property
     def state(self) -> State:
@@ -199,12 +226,10 @@ class Subscriber(Registrars, EventSource):
 
     @property
     def healthy(self) -> bool:
-        """True while every channel is connected and no subscribed book is stale.
-
-        A book whose first snapshot has not come is not stale: wait_ready() waits for it,
-        `book.valid` tells.
+        """True while every channel is connected and every subscribed book is live: none is
+        `missing`.
         """
-        return self.state is State.LIVE
+        return self.state is State.LIVE and not self.missing
 
     @property
     def error(self) -> PolymarketWsError | None:
@@ -230,34 +255,40 @@ class Subscriber(Registrars, EventSource):
         if obstacle := why_not_to_start(self._options.ssl_context):
             raise ConfigurationError(obstacle)
         _exit_hook.register()
+        self._stop_namesake()
         if not self._runs.start(lambda: _started.setdefault(self._runs, self)):
             return
         self._warn_of_nothing_wanted()
         for registration in self._callbacks.all():
             self._warn_of_filter(registration)
 
-    def stop(self, timeout: float = 5.0) -> bool:
+    def stop(self, timeout: float = 5.0, *, drain: bool = False) -> bool:
         """Close the connections and end the threads. Idempotent, from any thread or signal handler.
 
-        What waits for callbacks is discarded; the last thing told is Disconnected("stopped"), for
-        each connection that was open or about to be tried again. What waits in events() may still
-        be read. It only asks, and returns False, from a callback, and from a signal handler that
-        interrupted another member while that held a lock, which the threads may need to end, or
-        another stop().
+        What waits for callbacks is discarded, and counted in `stats().discarded`; the last thing
+        told is Disconnected("stopped"), for each connection that was open or about to be tried
+        again. What waits in events() may still be read. It only asks, and returns False, from a
+        callback, and from a signal handler that interrupted another member while that held a lock,
+        which the threads may need to end, or another stop().
 
         Args:
             timeout: Seconds to wait for the threads. What may hold them up is a callback that does
                 not return, and the system's name look-up, which cannot be interrupted.
+            drain: Let callbacks handle what is queued by now, within the timeout. Books stay live
+                meanwhile; what arrives later is not taken.
 
         Returns:
             True once every thread has ended and no callback will run again.
         """
-        run = self._runs.request_stop()
+        run = self._runs.request_stop(drain=drain)
         if run is None:
             return True
         if run.dispatcher.is_current() or holds_any(self._runs.locks):
             return False
-        return run.join(timeout)
+        if run.join(timeout):
+            return True
+        run.request_stop()  # what was to be drained is given up
+        return run.join(0.0)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has stopped.
@@ -303,7 +334,8 @@ class Subscriber(Registrars, EventSource):
         self._refuse_in_callback("run")
         if self._wants_nothing():
             raise ConfigurationError(
-                "nothing to follow: give asset_ids, or credentials for the user channel"
+                "nothing to follow: give asset_ids, credentials for the user channel, or a "
+                "callback for new_market or market_resolved"
             )
         with handling_signals(self._runs.request_stop) as is_asked_to_stop:
             self.start()
@@ -419,6 +451,13 @@ class Subscriber(Registrars, EventSource):
         except ConfigurationError as error:
             logger.warning("%s: not started anew after the fork: %s", self._name, error)
 
+    def _stop_namesake(self) -> None:
+        """A cell of a notebook that is run again makes another subscriber of the same name."""
+        for other in running():
+            if self._is_named and other is not self and other._is_named and other.name == self.name:
+                logger.warning("%s: stopping the former subscriber of this name", self._name)
+                other.stop()
+
     def _stop_or_warn(self, timeout: float) -> None:
         run = self._runs.present
         if self.stop(timeout) or run is None or run.dispatcher.is_current():
@@ -440,6 +479,8 @@ class Subscriber(Registrars, EventSource):
     def _wants_nothing(self) -> bool:
         wanted = self._runs.wanted
         markets_wanted = wanted.markets is None or bool(wanted.markets)
+        if any(kind.event_type in self._callbacks.names() for kind in BROADCASTS):
+            return False
         return not wanted.asset_ids and not (self._credentials is not None and markets_wanted)
 
     def _warn_of_nothing_wanted(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -25,6 +26,7 @@ from polymarket_ws import (
     Subscriber,
     TickSizeChange,
     Unknown,
+    running,
 )
 from polymarket_ws.errors import CallbackError, ConfigurationError, DecodeError, QueueOverflow
 from polymarket_ws.testing import (
@@ -696,3 +698,143 @@ def test_stats_and_unknown_are_typed(server: FakeServer) -> None:
     assert stats.uptime > 0
     assert PriceChange.event_type in stats.events
     assert Unknown.event_type in stats.events
+
+
+class TestSurface:
+    def test_callbacks_are_registered_and_not_assigned(self) -> None:
+        """The habit of websocket-client and paho users is answered with what to write."""
+        sub = Subscriber(["1"])
+
+        with pytest.raises(AttributeError, match=r"not assigned: sub\.on_book\(function\)"):
+            sub.on_book = print  # type: ignore[method-assign, assignment]
+        with pytest.raises(AttributeError, match=r"sub\.on_boook\(function\)"):
+            sub.on_boook = print  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError, match="a Subscriber has no attribute 'asset_ids'"):
+            sub.asset_ids = ["2"]  # type: ignore[attr-defined]
+
+    def test_its_name(self) -> None:
+        """The given one, made printable, or a word and a number."""
+        assert "prices" == Subscriber(name="prices").name
+        assert "a\\nb" == Subscriber(name="a\nb").name
+        assert re.fullmatch(r"subscriber-\d+", Subscriber().name)
+
+    def test_what_is_missing(self, server: FakeServer) -> None:
+        """Subscribed assets without a live book, before the start, after it, and after stop."""
+        sub = Subscriber(["1", "99"], options=server.options())
+        before = (sub.missing, sub.healthy)
+        with sub:
+            sub.wait_ready(timeout=DEADLINE, asset_ids=["1"])
+            during = (sub.missing, sub.state, sub.healthy)
+            sub.unsubscribe(["99"])
+            assert ((), True) == (sub.missing, sub.healthy)
+
+        assert ((("1", "99"), False), (("99",), "LIVE", False)) == (before, during)
+        assert ("1",) == sub.missing
+
+    def test_a_key_that_is_not_there_says_why(self) -> None:
+        """KeyErrors of the three mappings; `in` and `get` are as of any mapping."""
+        sub = Subscriber(["1"])
+
+        with pytest.raises(KeyError, match=r"2 is not subscribed: sub\.subscribe"):
+            sub.books["2"]
+        with pytest.raises(KeyError, match="no order 0x1 was told in this run"):
+            sub.orders["0x1"]
+        with pytest.raises(KeyError, match="no trade t1 was told in this run"):
+            sub.trades["t1"]
+        assert (None, False) == (sub.books.get("2"), "2" in sub.books)
+
+    def test_markets_without_credentials_say_how_a_market_is_followed(self) -> None:
+        """The token ids of its outcomes are what the market channel takes."""
+        with pytest.raises(ConfigurationError, match="give the token ids of its outcomes"):
+            Subscriber(markets=["0x" + "a" * 64])
+
+    def test_a_namesake_that_is_started_stops_the_former(
+        self, server: FakeServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A notebook's cell that is run again; subscribers without a given name are left alone."""
+        options = server.options()
+        others = [Subscriber(["1"], options=options), Subscriber(["1"], options=options)]
+        former, latter = (Subscriber(["1"], options=options, name="cell") for _ in range(2))
+        for sub in (*others, former):
+            sub.start()
+        latter.start()
+
+        assert ["STOPPED", "cell"] == [former.state, latter.name]
+        assert {*others, latter} == set(running())
+        assert 1 == sum("stopping the former subscriber" in m for m in caplog.messages)
+        for sub in running():
+            assert sub.stop(timeout=DEADLINE)
+
+
+class TestDrain:
+    def test_callbacks_handle_what_is_queued(self, server: FakeServer) -> None:
+        """With drain=True nothing that was queued is lost, and the books are live until then."""
+        handled, entered, gate = Recorder(), threading.Event(), threading.Event()
+        with Subscriber(["1"], options=server.options()) as sub:
+            sub.wait_ready(timeout=DEADLINE)
+
+            @sub.on_price_change
+            def handle(event: PriceChange) -> None:
+                entered.set()
+                gate.wait(DEADLINE)
+                handled(sub.books["1"].valid)
+
+            for _ in range(20):
+                server.send(make_price_change("1"))
+            assert entered.wait(DEADLINE)
+            assert sub._wait_until(lambda: sub.stats().events["price_change"] == 20, DEADLINE)
+            stopping = threading.Thread(target=sub.stop, args=(DEADLINE,), kwargs={"drain": True})
+            stopping.start()
+            assert sub._wait_until(lambda: sub.state == "STOPPED", DEADLINE)
+            gate.set()
+            stopping.join(DEADLINE)
+
+            assert [True] * 20 == handled.items
+            assert 0 == sub.stats().discarded
+
+    def test_what_is_not_drained_is_counted(self, server: FakeServer) -> None:
+        """Without drain, and when the timeout passes first."""
+        for drain in (False, True):
+            entered, gate = threading.Event(), threading.Event()
+            with Subscriber(["1"], options=server.options()) as sub:
+                sub.wait_ready(timeout=DEADLINE)
+
+                @sub.on_price_change
+                def handle(event: PriceChange) -> None:
+                    entered.set()  # noqa: B023 - of this turn
+                    gate.wait(DEADLINE)  # noqa: B023
+
+                for _ in range(20):
+                    server.send(make_price_change("1"))
+                assert entered.wait(DEADLINE)
+                assert sub._wait_until(lambda: sub.stats().events["price_change"] == 20, DEADLINE)
+                assert not sub.stop(timeout=0.01, drain=drain)
+                gate.set()
+                assert sub.stop(timeout=DEADLINE)
+
+                assert 19 == sub.stats().discarded
+
+
+def test_a_callback_for_new_markets_alone_opens_the_market_channel() -> None:
+    """With an empty list and custom features; assets that are wanted later join it."""
+    with FakeServer() as server:
+        server.add_book(make_book("1"))
+        told = Recorder()
+        sub = Subscriber(options=server.options())
+        sub.on_new_market(told)
+        with sub:
+            sub.wait_ready(timeout=DEADLINE)
+            server.send(make_new_market())
+            told.wait_for(1)
+            first = server.connections[0].texts[0]
+            sub.subscribe(["1"])
+            sub.wait_ready(timeout=DEADLINE)
+            sub.unsubscribe(["1"])
+            server.send(make_new_market(question="Another?"))
+            told.wait_for(2)
+
+            assert ([], True) == (
+                json.loads(first)["assets_ids"],
+                json.loads(first)["custom_feature_enabled"],
+            )
+            assert 1 == len(server.connections)

@@ -18,7 +18,9 @@ class Wanted:
     cores: Mapping[str, BookCore] = field(factory=dict)
     """The book of each token id; a new core for a known id wants a new snapshot."""
     custom_features: bool = False
+    discovers: bool = False
+    """Whether broadcasts are wanted, so that a connection without any id is too."""
 
     @property
     def is_empty(self) -> bool:
-        return self.ids is not None and not self.ids
+        return self.ids is not None and not self.ids and not self.discovers

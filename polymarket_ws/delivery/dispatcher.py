@@ -70,6 +70,8 @@ class Dispatcher:
         self.name = name
         self.queue = EventQueue(limit)
         self.callback_errors = 0
+        self.discarded = 0
+        """What was queued, and given to no callback since the end came first."""
         self.busy = False
         self._callbacks = callbacks
         self._book_of = book_of
@@ -90,6 +92,7 @@ class Dispatcher:
         self._idle = False
         self._ending = False
         self._abandoned = False
+        self._draining = False
         self._is_forked = False
         self._told_drops = 0
         self._repeats: Counter[tuple[Registration, type[BaseException]]] = Counter()
@@ -123,7 +126,7 @@ class Dispatcher:
 
     def put(self, items: Sequence[Item]) -> None:
         """Queue what one read brought. Any thread; never blocks on user code."""
-        if self._abandoned:
+        if self._abandoned or self._draining:
             items = [item for item in items if type(item) in LIFECYCLE]
         self._streams.put(items)
         heard = self._heard(items)
@@ -142,6 +145,11 @@ class Dispatcher:
         """Deliver what is queued, then end."""
         self._ending = True
         self._wake.put(None)
+
+    def drain(self) -> None:
+        """Deliver what is queued by now, then end; what comes later is not taken."""
+        self._draining = True
+        self.end()
 
     def abandon(self) -> None:
         """Call nothing any more but for the last lifecycle events. Takes no lock, for signal
@@ -253,6 +261,8 @@ class Dispatcher:
         while (item := self._next()) is not None:
             if not self._abandoned or type(item) in LIFECYCLE:
                 self._handle_one(item)
+            else:
+                self.discarded += 1
 
     def _next(self) -> Item | None:
         taken = self._taken

@@ -151,10 +151,17 @@ class Engine:
             self.dispatcher.end()
             self.waiters.notify()
 
-    def request_stop(self) -> None:
-        """Ask all threads to end. Takes no lock, waits for nothing."""
+    def request_stop(self, *, drain: bool = False) -> None:
+        """Ask all threads to end. Takes no lock, waits for nothing.
+
+        Args:
+            drain: Whether callbacks handle what is queued first, while books stay live.
+        """
         self.over_since = self.over_since or self._clock.monotonic()
         self.stop_requested = True
+        if drain:
+            self.dispatcher.drain()  # its last duty stops the shards
+            return
         self.dispatcher.abandon()  # first: no callback shall hear of books gone stale by it
         self.shards.stop("stopped")
 

@@ -26,7 +26,7 @@ from polymarket_ws.delivery.callbacks import Callbacks
 from polymarket_ws.delivery.event_queue import Item
 from polymarket_ws.delivery.streams import EventStreams
 from polymarket_ws.errors import PolymarketWsError
-from polymarket_ws.events import CUSTOM_FEATURES, DATA, Event
+from polymarket_ws.events import BROADCASTS, CUSTOM_FEATURES, DATA, Event
 from polymarket_ws.logs import Log
 from polymarket_ws.options import Options
 from polymarket_ws.shards.broadcasts import Broadcasts
@@ -38,6 +38,8 @@ from polymarket_ws.subscriptions import Subscriptions
 from polymarket_ws.waiters import Waiters
 
 logger = Log(__name__)
+
+_BROADCAST_NAMES = frozenset(kind.event_type for kind in BROADCASTS)
 
 
 @define(eq=False, kw_only=True)
@@ -172,6 +174,8 @@ class RunShards:
         names = self.callbacks.names() | self.streams.names()
         custom = self.options.custom_features or bool(names & CUSTOM_FEATURES)
         parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market)
+        if not cores and names & _BROADCAST_NAMES:
+            return [Wanted(custom_features=True, discovers=True), *(Wanted() for _ in parts[1:])]
         return [Wanted(part, {a: cores[a] for a in part}, custom) for part in parts]
 
     def _make_market(self, heartbeat: Heartbeat) -> tuple[Dialect, View]:

@@ -49,6 +49,7 @@ def add_up(
         top_mismatches=sum(b.top_mismatches for b in books),
         reconnects=sum(max(0, c.generation - 1) for c in connections),
         internal_errors=internal_errors,
+        discarded=dispatcher.discarded,
         callback_errors=dispatcher.callback_errors,
         dropped=queue.dropped,
         stream_dropped=shards.streams.dropped,

@@ -185,12 +185,12 @@ class Runs:
             self._on_end(self)
             raise
 
-    def request_stop(self) -> Engine | None:
+    def request_stop(self, *, drain: bool = False) -> Engine | None:
         """Ask the present run to end; returns it, None when there is nothing to end."""
         run = self.present
         if run is None or not run.has_started or run.is_forked:
             return None
-        run.request_stop()
+        run.request_stop(drain=drain and not run.is_over)
         return run
 
     def become_forked(self) -> None:

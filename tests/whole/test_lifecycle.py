@@ -372,10 +372,8 @@ def test_a_new_connection_is_not_ready_since_the_former_was() -> None:
                 over.set()
 
 
-def test_a_book_that_never_had_a_snapshot_does_not_make_it_unhealthy(server: FakeServer) -> None:
-    """Over a reconnect a book without a snapshot stays "no_snapshot"; the others decide the
-    state.
-    """
+def test_a_book_that_never_came_is_missing(server: FakeServer) -> None:
+    """Over a reconnect it stays "no_snapshot"; the others decide the state, but not the health."""
     told = Recorder()
     sub = Subscriber(["1", "99"], options=server.options(**QUICK))
     sub.on_connect(told)
@@ -386,7 +384,7 @@ def test_a_book_that_never_had_a_snapshot_does_not_make_it_unhealthy(server: Fak
         sub.wait_ready(timeout=DEADLINE, asset_ids=["1"])
 
         assert "no_snapshot" == sub.books["99"].stale_reason
-        assert ("LIVE", True) == (sub.state, sub.healthy)
+        assert ("LIVE", False, ("99",)) == (sub.state, sub.healthy, sub.missing)
 
 
 def test_unsubscribing_in_one_callback_keeps_the_event_from_the_next(server: FakeServer) -> None:

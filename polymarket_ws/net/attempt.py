@@ -5,10 +5,11 @@ This file and open_socket.py are the only ones that import websocket-client.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
@@ -47,16 +48,16 @@ _NEVER_ASKED_FOR = ("sec-websocket-extensions", "sec-websocket-protocol")  # RFC
 class Attempt:
     """One attempt to open a connection.
 
-    Made by a shard for each attempt. One thread calls `open`, once; any thread may call `abort` and
-    read `phase`.
+    Made by a shard for each attempt, and for each HTTP request. One thread calls `open` or
+    `open_stream`, once; any thread may call `abort` and read `phase`.
 
         attempt = Attempt(url, options, ssl.create_default_context)
         opened = attempt.open()
 
     Args:
-        url: ws:// or wss://.
+        url: ws:// or wss://; http:// or https:// for `open_stream`.
         options: The deadline and the proxy.
-        ssl_context: Called for wss:// alone, by the thread that connects.
+        ssl_context: Called for wss:// and https:// alone, by the thread that connects.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Attempt:
     ) -> None:
         parts = urlsplit(url)
         self._url = url
-        self._secure = parts.scheme == "wss"
+        self._secure = parts.scheme in ("wss", "https")
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._secure else 80)
         self._options = options
@@ -102,8 +103,30 @@ class Attempt:
             ConfigurationError: the proxy's settings are wrong.
             CertificateError: the server's certificate was refused.
         """
+        with self._translating_errors():
+            sock = self._connect()
+            self._enter("handshake")
+            opened = OpenSocket(sock, self._shake_hands(sock))
+            self._socket_deadline.release(sock)
+            self._enter("open")
+            return opened
+
+    def open_stream(self) -> socket.socket:
+        """Connect as `open` does, for another protocol than WebSocket: an http or https URL.
+
+        Raises:
+            ConnectionLost, ConfigurationError, CertificateError: as `open`.
+        """
+        with self._translating_errors():
+            sock = self._connect()
+            self._socket_deadline.release(sock)
+            return sock
+
+    @contextlib.contextmanager
+    def _translating_errors(self) -> Iterator[None]:
+        """Raise errors of ours alone, and close what was not handed over."""
         try:
-            return self._open()
+            yield
         except PolymarketWsError as error:
             if self._socket_deadline.aborted:
                 raise self._socket_deadline.stopped() from error
@@ -113,17 +136,11 @@ class Attempt:
         finally:
             self._socket_deadline.close_all()
 
-    def _open(self) -> OpenSocket:
+    def _connect(self) -> socket.socket:
         self._socket_deadline.start()
         self._proxy = self._find_proxy()
         sock = self._reach()
-        if self._secure:
-            sock = self._encrypt(sock)
-        self._enter("handshake")
-        opened = OpenSocket(sock, self._shake_hands(sock))
-        self._socket_deadline.release(sock)
-        self._enter("open")
-        return opened
+        return self._encrypt(sock) if self._secure else sock
 
     def _enter(self, phase: str) -> None:
         self._socket_deadline.phase = phase

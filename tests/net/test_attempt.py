@@ -24,6 +24,8 @@ from kit.loopback import (
     encrypt,
     failure_of,
     plain_and_tls,
+    plain_context,
+    read_exactly,
     read_frame,
     read_head,
     receive_messages,
@@ -45,6 +47,22 @@ from polymarket_ws.errors import (
 )
 from polymarket_ws.net.attempt import Attempt
 from polymarket_ws.net.open_socket import OpenSocket
+from polymarket_ws.options import Options
+
+
+@plain_and_tls
+def test_open_stream(way: Way) -> None:
+    """For another protocol the socket is handed over without a handshake; errors are the same."""
+    wrap, context = way()
+    scheme = "http" if context is None else "https"
+    with Server(wrap(lambda connection: connection.sendall(read_exactly(connection, 2)))) as server:
+        url = f"{scheme}://127.0.0.1:{server.port}/x"
+        options = Options(connect_timeout=PATIENCE, trust_env=False)
+        with Attempt(url, options, lambda: context or plain_context()).open_stream() as sock:
+            sock.sendall(b"ok")
+            assert b"ok" == read_exactly(sock, 2)
+    with pytest.raises(ConnectionLost, match="refused"):
+        Attempt(url, options, plain_context).open_stream()
 
 
 @plain_and_tls

@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from polymarket_ws.events import Book, Level, Side
 
+from .gamma import gamma_market
 from .own_events import SimulatedTrade, order_event, print_event, trade_event
 from .public_events import (
     best_bid_ask_event,
@@ -184,6 +185,11 @@ class SimulatedExchange:
         """`min_order_size` and `neg_risk` of a token: in the hash, but never on the wire."""
         market = self._by_asset[asset_id]
         return number_text(market.min_order_size), market.neg_risk
+
+    def gamma_markets(self) -> list[Wire]:
+        """Every market as Gamma describes it, oldest first; a resolved one is closed."""
+        markets = self._markets.values()
+        return [gamma_market(m, closed=m.condition_id in self._resolved) for m in markets]
 
     def snapshot(self, asset_id: str) -> Wire | None:
         """The `book` event that answers a subscription; None for an unknown or a resolved token."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from attrs import define, field, frozen
 
+from .gamma import GammaFault
 from .simulated_market import Wire
 
 _T = TypeVar("_T")
@@ -67,6 +68,8 @@ class Faults:
     _deltas: list[_DeltaFault] = field(factory=list)
     _held: list[tuple[int, Wire]] = field(factory=list)
     _bad_credentials: int = 0
+    _gamma: deque[GammaFault] = field(factory=deque)
+    _standing_gamma: GammaFault | None = None
 
     def refuse(self, times: int | None = 1) -> None:
         """Accept and reset at once. (`FakeServer.stop_listening` makes connecting itself fail.)"""
@@ -106,6 +109,38 @@ class Faults:
         """Send the `nth` event of a type only after the `by` events that follow it."""
         self._next_delta(_DeltaFault("delay", event_type, nth, by))
 
+    def gamma(
+        self,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: str | None = None,
+        rename: Mapping[str, str] | None = None,
+        times: int | None = 1,
+    ) -> None:
+        """Answer the next requests for market data wrongly; with `times=None` all, until `clear()`.
+
+            server.faults.gamma(429, {"Retry-After": "2"})
+            server.faults.gamma(body="<html>Attention required</html>")
+            server.faults.gamma(rename={"clobTokenIds": "tokens"})
+
+        Args:
+            status: The HTTP status.
+            headers: More headers of the answer.
+            body: In the place of JSON; None: the right answer, or an error's with another status.
+            rename: Fields that the right answer has under another name.
+            times: How many requests.
+        """
+        fault = GammaFault(status, dict(headers or {}), body, dict(rename or {}))
+
+        def add() -> None:
+            if times is None:
+                self._standing_gamma = fault
+            else:
+                self._gamma.extend([fault] * times)
+
+        self._run(add)
+
     def clear(self) -> None:
         """Forget every fault that has not happened yet; what a delay holds back is lost."""
         self._run(self._forget)
@@ -115,6 +150,10 @@ class Faults:
     def take_connect(self) -> ConnectFault | None:
         """What happens to the connection that was just accepted."""
         return self._connects.popleft() if self._connects else self._standing
+
+    def take_gamma(self) -> GammaFault | None:
+        """What happens to the present request for market data."""
+        return self._gamma.popleft() if self._gamma else self._standing_gamma
 
     def take_bad_credentials(self) -> bool:
         """Whether the present subscription of the user channel is to be refused."""
@@ -161,6 +200,8 @@ class Faults:
     def _forget(self) -> None:
         self._connects.clear()
         self._standing = None
+        self._gamma.clear()
+        self._standing_gamma = None
         self._deltas.clear()
         self._held.clear()
         self._bad_credentials = 0

@@ -16,6 +16,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from .faults import ConnectFault, Faults
+from .gamma import Answer
 from .peer import Peer
 from .record import ConnectionRecord
 
@@ -31,8 +32,9 @@ class ServerLoop:
     """Accepts, reads and writes in a daemon thread named after the port; `stop` ends it.
 
     Owned by one FakeServer, which hands in what a text means (`receive`), what happens by time
-    (`tick`, which returns when it wants to be called next) and who is turned away (`admit`). Other
-    threads reach the sockets through `call` alone.
+    (`tick`, which returns when it wants to be called next), who is turned away (`admit`) and what
+    other requests than handshakes are answered (`answer_get`). Other threads reach the sockets
+    through `call` alone.
     """
 
     faults: Faults
@@ -41,6 +43,7 @@ class ServerLoop:
     admit: Callable[[], ConnectFault | None]
     tls: ssl.SSLContext | None = None
     port: int = 0
+    answer_get: Callable[[str], Answer | None] = lambda target: None
     links: list[Peer] = field(factory=list)
     """The open connections; for the server's thread only."""
     records: list[ConnectionRecord] = field(factory=list)
@@ -186,7 +189,9 @@ class ServerLoop:
                 return
             fault = self.faults.take_connect()
             record = ConnectionRecord(len(self.records) + 1, address[1], time.monotonic())
-            link = Peer.accept(sock, record, self._unwatch, self.admit, fault, self.tls)
+            link = Peer.accept(
+                sock, record, self._unwatch, self.admit, self.answer_get, fault, self.tls
+            )
             self.records.append(record)
             if fault and fault.kind == "refuse":
                 link.reset()

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .faults import ConnectFault
+from .gamma import Answer
 from .manners import CHANNELS
 from .record import ConnectionRecord
 
@@ -41,6 +42,8 @@ class Peer:
     """Lets the selector forget the descriptor, whose number the next socket may get."""
     admit: Callable[[], ConnectFault | None]
     """Judges a handshake that no fault was asked for."""
+    answer_get: Callable[[str], Answer | None]
+    """Answers a request that is no handshake, by its path and query; None: it is answered 404."""
     fault: ConnectFault | None = None
     wake_at: float | None = None
     """When it wants `flush` although its socket has nothing to say."""
@@ -63,6 +66,7 @@ class Peer:
         record: ConnectionRecord,
         before_close: Callable[[Peer], None],
         admit: Callable[[], ConnectFault | None],
+        answer_get: Callable[[str], Answer | None],
         fault: ConnectFault | None,
         tls: ssl.SSLContext | None,
     ) -> Peer:
@@ -70,9 +74,9 @@ class Peer:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None or (fault and fault.kind in ("refuse", "hang", "hang_tls")):
-            return cls(sock, record, before_close, admit, fault)
+            return cls(sock, record, before_close, admit, answer_get, fault)
         wrapped = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return cls(wrapped, record, before_close, admit, fault, shaking=True)
+        return cls(wrapped, record, before_close, admit, answer_get, fault, shaking=True)
 
     @property
     def is_open(self) -> bool:
@@ -206,13 +210,12 @@ class Peer:
         path = urlsplit(request.path).path
         self.record.path = path
         self.record.headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        fault = self.fault or self.admit()
+        answer = None if path in CHANNELS else self.answer_get(request.path)
+        fault = self.fault or (self.admit() if answer is None else None)
         if fault and fault.kind == "reject":
-            response = self._protocol.reject(http.HTTPStatus(fault.status), "rejected\n")
-            for name, value in fault.headers.items():
-                response.headers[name] = value
+            response = self._rejection(Answer(fault.status, "rejected\n", fault.headers))
         elif path not in CHANNELS:
-            response = self._protocol.reject(http.HTTPStatus.NOT_FOUND, "not found\n")
+            response = self._rejection(answer or Answer(404, "not found\n", {}))
         else:
             self.record.channel = CHANNELS[path]
             response = self._protocol.accept(request)
@@ -220,6 +223,15 @@ class Peer:
         self.record.status = response.status_code
         self._protocol.send_response(response)
         self._collect()
+
+    def _rejection(self, answer: Answer) -> Response:
+        """Any answer but 101: that is all the same to the protocol."""
+        response = self._protocol.reject(http.HTTPStatus(answer.status), answer.body)
+        for name, value in answer.headers.items():
+            if name in response.headers:
+                del response.headers[name]
+            response.headers[name] = value
+        return response
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         if frame.opcode is Opcode.CLOSE:

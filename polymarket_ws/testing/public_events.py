@@ -37,17 +37,16 @@ def tick_size_change_event(
 
 def new_market_event(market: SimulatedMarket, now_ms: int) -> Wire:
     """The `new_market` broadcast of a market."""
-    question = f"Will simulated market {market.number} resolve to Yes?"
     message = {"id": str(900_000 + market.number), "ticker": market.slug, "slug": market.slug}
     return {
         "id": str(market.number),
-        "question": question,
+        "question": market.question,
         "market": market.condition_id,
         "slug": market.slug,
         "description": "A market of the simulated exchange.",
         "assets_ids": list(market.asset_ids),
         "outcomes": list(market.outcomes),
-        "event_message": {**message, "title": question, "description": ""},
+        "event_message": {**message, "title": market.question, "description": ""},
         "timestamp": str(now_ms),
         "event_type": "new_market",
         "tags": [],

@@ -16,6 +16,7 @@ from .admission import Admission
 from .certificate import loopback_contexts
 from .exchange import SimulatedExchange
 from .faults import ConnectFault, Faults
+from .gamma import Gamma
 from .loop import ServerLoop
 from .manners import Close, Manners, Reset, event_text, kind_of, snapshot_text, wants
 from .peer import Peer
@@ -62,7 +63,8 @@ class FakeServer:
     Made by a test (or by the fixture `polymarket_server`), used as a context manager; it lives in
     one daemon thread between `start` and `stop`. Every method may be called from any thread, takes
     what clients have sent so far first, and has done its work when it returns. It is written
-    against the protocol and serves any client.
+    against the protocol and serves any client. On the same port it answers requests for market data
+    over HTTP (`gamma_url`).
 
         with FakeServer() as server, Subscriber(["1"], options=server.options()) as sub:
             server.send(make_book("1", bids=[("0.4", "10")]))
@@ -101,8 +103,16 @@ class FakeServer:
             self._server_tls, self._client_tls = loopback_contexts()
         self.faults = Faults(lambda function: self._loop.call(function))
         self._admission = Admission(connects_per_second)
+        self._gamma = Gamma(
+            lambda: self.exchange.gamma_markets() if self.exchange else (), self.faults.take_gamma
+        )
         self._loop = ServerLoop(
-            self.faults, self._receive, self._tick, self._admit, self._server_tls
+            self.faults,
+            self._receive,
+            self._tick,
+            self._admit,
+            self._server_tls,
+            answer_get=self._gamma.answer,
         )
         self._step_seconds: float | None = None
         self._next_step_at = 0.0
@@ -143,6 +153,13 @@ class FakeServer:
         """Where a channel is."""
         return f"{'wss' if self._server_tls else 'ws'}://127.0.0.1:{self.port}/ws/{channel}"
 
+    @property
+    def gamma_url(self) -> str:
+        """Where `polymarket_ws.lookup.find_assets` finds its markets: those of the exchange, and
+        what `add_market` added.
+        """
+        return f"{'https' if self._server_tls else 'http'}://127.0.0.1:{self.port}"
+
     def options(self, **overrides: Any) -> Options:
         """Options that lead a Subscriber here, past any proxy; `overrides` win."""
         ours = {
@@ -159,6 +176,12 @@ class FakeServer:
         """Answer subscriptions of an asset with this book from now on, without sending it now."""
         wire = _to_wire(book)
         self._loop.call(lambda: self._snapshots.remember(wire))
+
+    def add_market(self, market: Wire) -> None:
+        """Answer requests for market data with this market too, in the shape of Gamma's JSON; it
+        takes the place of another of the same slug.
+        """
+        self._loop.call(lambda: self._gamma.add(market))
 
     def send(self, event: Sendable, channel: Channel = "market") -> int:
         """Send an event to whoever is subscribed to it, and remember a book.

@@ -119,6 +119,11 @@ class SimulatedMarket:
         """The market's name in a URL."""
         return f"simulated-market-{self.number}"
 
+    @property
+    def question(self) -> str:
+        """What it asks."""
+        return f"Will simulated market {self.number} resolve to Yes?"
+
     def complement(self, asset_id: str) -> str:
         """The other token of the market."""
         first, second = self.asset_ids

@@ -82,6 +82,19 @@ def _loopback_subscriber(server: Any) -> Iterator[None]:
             left.stop()
 
 
+@contextmanager
+def _loopback_lookup(server: Any) -> Iterator[None]:
+    """`from polymarket_ws.lookup import find_assets` gives the real one, which asks `server`."""
+    from polymarket_ws import lookup
+
+    real = lookup.find_assets
+    lookup.find_assets = partial(real, url=server.gamma_url)  # type: ignore[assignment]  # as above
+    try:
+        yield
+    finally:
+        lookup.find_assets = real
+
+
 def enter_document(namespace: dict[str, Any]) -> None:
     """Give a document's blocks a running exchange, its ids and the keys that it accepts."""
     from polymarket_ws.testing import FakeServer, SimulatedExchange
@@ -90,6 +103,9 @@ def enter_document(namespace: dict[str, Any]) -> None:
     exchange = SimulatedExchange()
     server = stack.enter_context(FakeServer(exchange))
     stack.enter_context(_loopback_subscriber(server))
+    stack.enter_context(_loopback_lookup(server))
+    names = {"slug": "will-it-rain", "events": [{"slug": "will-it-rain"}]}
+    server.add_market({**exchange.gamma_markets()[0], "question": "Will it rain?", **names})
     stack.enter_context(
         _environment(
             POLYMARKET_API_KEY=exchange.api_key,

@@ -7,6 +7,7 @@ PolymarketWsError
 ├── ConnectionLost                wait: the subscriber reconnects by itself
 │   ├── ConnectTimeout            the connect deadline passed
 │   └── HandshakeRejected         the server answered with an HTTP status
+├── LookupFailed                  look at what was asked and what came: a market was not found
 ├── ProtocolError                 report the peer: its frames break RFC 6455, or hold too much
 ├── DecodeError                   report the peer: an element of a message is not understood
 ├── QueueOverflow                 look at your own code: too slow for your own orders and trades
@@ -109,6 +110,27 @@ class HandshakeRejected(ConnectionLost):
     def __init__(self, status: int, *, retry_after: float | None = None) -> None:
         super().__init__("rejected", f"HTTP status {status}", code=status, retry_after=retry_after)
         self.status = status
+
+
+class LookupFailed(PolymarketWsError):
+    """A market was not found, or the service that knows the markets did not answer as it should.
+
+    Attributes:
+        detail: What came, in a short phrase.
+        url: What was asked last.
+        status: The HTTP status; None when none came.
+        retry_after: Seconds the server asked to wait; None when it did not.
+    """
+
+    def __init__(
+        self, detail: str, *, url: str, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        detail, url = printable(detail), printable(url)
+        super().__init__(f"{detail} (asked {url})")
+        self.detail = detail
+        self.url = url
+        self.status = status
+        self.retry_after = retry_after
 
 
 class ProtocolError(PolymarketWsError):

@@ -7,18 +7,22 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+from .asset import Asset
 from .errors import ConfigurationError
 
 _CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DIGITS = re.compile(r"[0-9]+")
+_TOKEN_IDS = "asset_ids takes token ids (clobTokenIds): polymarket_ws.lookup.find_assets finds them"
 
 _SHORTEST_SURE_TOKEN_ID = 60  # digits
 
 TOKEN_ID_HINT = "token ids have about 77 digits"
 """For sentences about ids that are short."""
 
-AssetIds = Iterable["str | int"]
-"""Token ids as a caller may give them."""
+AssetId = str | int | Asset
+"""A token id as a caller may give it."""
+AssetIds = Iterable[AssetId]
+"""Several of them."""
 
 
 @frozen(kw_only=True)
@@ -49,11 +53,11 @@ def check_markets(value: Iterable[str], argument: str = "markets") -> frozenset[
     return frozenset(_market(item, argument) for item in _items(value, argument, "condition ids"))
 
 
-def check_filter_assets(value: str | int | AssetIds | None) -> frozenset[str] | None:
+def check_filter_assets(value: AssetId | AssetIds | None) -> frozenset[str] | None:
     """A callback's `asset_id=`: one id or several; None for all."""
     if value is None:
         return None
-    several: AssetIds = [value] if isinstance(value, (str, int, float)) else value
+    several: AssetIds = [value] if isinstance(value, (str, int, float, Asset)) else value
     return check_asset_ids(several, "asset_id")
 
 
@@ -83,6 +87,8 @@ def _items(value: object, argument: str, kind: str) -> list[object]:
 
 
 def _asset_id(item: object, argument: str) -> str:
+    if isinstance(item, Asset):
+        item = item.asset_id
     if isinstance(item, bool):
         raise ConfigurationError(f"{argument} holds a bool: a token id is a decimal string")
     if isinstance(item, int):
@@ -103,11 +109,12 @@ def _asset_id(item: object, argument: str) -> str:
 
 def _resemblance(item: str) -> str:
     if item.lower().startswith("0x"):
-        return "looks like a condition id; asset_ids takes token ids (clobTokenIds)"
+        return f"looks like a condition id; {_TOKEN_IDS}"
     if item.lstrip().startswith("["):
         return "is a JSON list as text: json.loads it first"
     if re.search(r"[A-Za-z]", item):
-        return "looks like a slug; asset_ids takes token ids (clobTokenIds)"
+        kind = "page's address" if "/" in item else "slug"
+        return f"looks like a {kind}; {_TOKEN_IDS}"
     return "is no token id: a decimal string without spaces or signs"
 
 

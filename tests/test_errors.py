@@ -18,6 +18,7 @@ from polymarket_ws.errors import (
     ConnectTimeout,
     DecodeError,
     HandshakeRejected,
+    LookupFailed,
     PolymarketWsError,
     ProtocolError,
     QueueOverflow,
@@ -41,6 +42,10 @@ EXAMPLES: list[tuple[PolymarketWsError, str]] = [
     (ConnectionLost("eof", ""), "eof"),
     (ConnectTimeout("tls", 10.0), "connect_timeout: no answer within 10 s (in phase 'tls')"),
     (HandshakeRejected(429, retry_after=7.0), "rejected: HTTP status 429"),
+    (
+        LookupFailed("Polymarket has no market 'x'", url="https://example.org/x", status=404),
+        "Polymarket has no market 'x' (asked https://example.org/x)",
+    ),
     (ProtocolError(1002, "a reserved bit is set"), "a reserved bit is set (closed with code 1002)"),
     (
         DecodeError("$[1].price", "no number", event_type="book", excerpt='{"price":"x"}'),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from polymarket_ws.asset import Asset
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.subscriptions import (
     Subscriptions,
@@ -17,6 +18,7 @@ from polymarket_ws.subscriptions import (
 )
 
 TOKEN = "28756001267446015644282192000586184633181417034487430148393633388063374846479"
+FINDS = "asset_ids takes token ids (clobTokenIds): polymarket_ws.lookup.find_assets finds them"
 CONDITION = "0x690fafd3b7bb8b4919ccf0f219b0014b65334411a1076162e76353e76d7f9bec"
 
 
@@ -56,6 +58,26 @@ def test_any_iterable_of_token_ids_is_taken(value: Any) -> None:
     assert {TOKEN, "1"} == check_asset_ids(value)
 
 
+def test_assets_are_taken_for_their_ids() -> None:
+    """What a lookup found is wanted, and filtered by, as it is: one or several."""
+    asset = Asset(
+        asset_id=TOKEN,
+        outcome="Yes",
+        market=CONDITION,
+        question="Will it rain?",
+        slug="will-it-rain",
+        event_slug="",
+        tick_size=None,
+        min_order_size=None,
+        neg_risk=None,
+        closed=False,
+    )
+
+    assert {TOKEN, "1"} == check_asset_ids([asset, "1"]) == check_filter_assets([asset, 1])
+    assert {TOKEN} == check_filter_assets(asset)
+    assert "asset_ids is a Asset: pass a list of token ids" == sentence(check_asset_ids, asset)
+
+
 def test_nothing_is_a_set_too() -> None:
     """An empty iterable wants nothing."""
     assert frozenset() == check_asset_ids([]) == check_markets(())
@@ -89,13 +111,15 @@ def test_nothing_is_a_set_too() -> None:
         ),
         (
             [CONDITION],
-            "asset_ids holds '0x690fafd3b7bb8b4919…', which looks like a condition id; "
-            "asset_ids takes token ids (clobTokenIds)",
+            "asset_ids holds '0x690fafd3b7bb8b4919…', which looks like a condition id; " + FINDS,
         ),
         (
             ["will-it-rain"],
-            "asset_ids holds 'will-it-rain', which looks like a slug; "
-            "asset_ids takes token ids (clobTokenIds)",
+            "asset_ids holds 'will-it-rain', which looks like a slug; " + FINDS,
+        ),
+        (
+            ["https://polymarket.com/event/x"],
+            f"asset_ids holds 'https://polymarket.c…', which looks like a page's address; {FINDS}",
         ),
         (
             ['["1", "2"]'],
@@ -183,8 +207,7 @@ def test_a_filter_takes_one_market_or_several(value: Any, ids: set[str] | None) 
         (True, "asset_id holds a bool: a token id is a decimal string"),
         (
             CONDITION,
-            "asset_id holds '0x690fafd3b7bb8b4919…', which looks like a condition id; "
-            "asset_ids takes token ids (clobTokenIds)",
+            "asset_id holds '0x690fafd3b7bb8b4919…', which looks like a condition id; " + FINDS,
         ),
     ],
 )

@@ -50,8 +50,10 @@ from polymarket_ws.errors import (
     ConnectionLost,
     DecodeError,
     HandshakeRejected,
+    LookupFailed,
     ProtocolError,
 )
+from polymarket_ws.lookup import GAMMA_URL, Asset, find_assets
 from polymarket_ws.testing import (
     FakeServer,
     SimulatedExchange,
@@ -110,6 +112,28 @@ def construct(ids: Iterable[str], numbers: set[int], context: ssl.SSLContext) ->
         options=options,
         name="maker",
     )
+
+
+def look_up(options: Options) -> Subscriber:
+    """find_assets, and whatever takes what it finds."""
+    assets = find_assets("will-it-rain", url=GAMMA_URL, timeout=5, options=options)
+    assert_type(assets, tuple[Asset, ...])
+    first = assets[0]
+    assert_type(first.tick_size, "Decimal | None")
+    assert_type(first.closed, bool)
+    sub = Subscriber(assets)
+    sub.subscribe([first, YES])
+    sub.unsubscribe(asset_ids=assets)
+    sub.wait_ready(asset_ids=assets)
+    sub.on_book(print, asset_id=first)
+    sub.on_book_update(print, asset_id=[first, 5])
+    Subscriber(first)  # type: ignore[arg-type]
+    find_assets([YES])  # type: ignore[arg-type]
+    try:
+        find_assets(first.slug)
+    except LookupFailed as error:
+        assert_type(error.retry_after, "float | None")
+    return sub
 
 
 def live(sub: Subscriber) -> None:

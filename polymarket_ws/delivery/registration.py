@@ -6,7 +6,12 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar, overload
 
-from polymarket_ws.subscriptions import AssetIds, check_filter_assets, check_filter_markets
+from polymarket_ws.subscriptions import (
+    AssetId,
+    AssetIds,
+    check_filter_assets,
+    check_filter_markets,
+)
 
 from .callbacks import Registration
 
@@ -49,7 +54,7 @@ class Registrar(Generic[T]):
         callback: Callable[[T], R],
         /,
         *,
-        asset_id: str | int | AssetIds | None = None,
+        asset_id: AssetId | AssetIds | None = None,
         market: str | Iterable[str] | None = None,
     ) -> Callable[[T], R]: ...
 
@@ -59,7 +64,7 @@ class Registrar(Generic[T]):
         callback: None = None,
         /,
         *,
-        asset_id: str | int | AssetIds | None = None,
+        asset_id: AssetId | AssetIds | None = None,
         market: str | Iterable[str] | None = None,
     ) -> Callable[[Callable[[T], R]], Callable[[T], R]]: ...
 
@@ -68,7 +73,7 @@ class Registrar(Generic[T]):
         callback: Callable[[T], R] | None = None,
         /,
         *,
-        asset_id: str | int | AssetIds | None = None,
+        asset_id: AssetId | AssetIds | None = None,
         market: str | Iterable[str] | None = None,
     ) -> Callable[[T], R] | Callable[[Callable[[T], R]], Callable[[T], R]]:
         return self._registered(callback, asset_id, market, top_only=False)
@@ -79,7 +84,7 @@ class Registrar(Generic[T]):
     def _registered(
         self,
         callback: Callable[[T], R] | None,
-        asset_id: str | int | AssetIds | None,
+        asset_id: AssetId | AssetIds | None,
         market: str | Iterable[str] | None,
         top_only: bool,
     ) -> Callable[[T], R] | Callable[[Callable[[T], R]], Callable[[T], R]]:
@@ -106,7 +111,7 @@ class BookUpdateRegistrar(Registrar[T]):
         callback: Callable[[T], R],
         /,
         *,
-        asset_id: str | int | AssetIds | None = None,
+        asset_id: AssetId | AssetIds | None = None,
         market: str | Iterable[str] | None = None,
         top_only: bool = False,
     ) -> Callable[[T], R]: ...
@@ -117,7 +122,7 @@ class BookUpdateRegistrar(Registrar[T]):
         callback: None = None,
         /,
         *,
-        asset_id: str | int | AssetIds | None = None,
+        asset_id: AssetId | AssetIds | None = None,
         market: str | Iterable[str] | None = None,
         top_only: bool = False,
     ) -> Callable[[Callable[[T], R]], Callable[[T], R]]: ...
@@ -127,7 +132,7 @@ class BookUpdateRegistrar(Registrar[T]):
         callback: Callable[[T], R] | None = None,
         /,
         *,
-        asset_id: str | int | AssetIds | None = None,
+        asset_id: AssetId | AssetIds | None = None,
         market: str | Iterable[str] | None = None,
         top_only: bool = False,
     ) -> Callable[[T], R] | Callable[[Callable[[T], R]], Callable[[T], R]]:

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "polymarket_ws"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-# What the map shows beside the rooms: a file of the root.
-ROOT_FILES = {"subscriber"}
+# What the map shows beside the rooms: two files of the root.
+ROOT_FILES = {"subscriber", "lookup"}
 MAP = PAGE.split("```mermaid\n")[1].split("```")[0]
 ARROWS = re.findall(r"^ *(\w+) --> (\w+)$", MAP, re.MULTILINE)
 WALKS = re.split(r"^### ", PAGE.split("\n## Four walks\n")[1].split("\n## ")[0], flags=re.MULTILINE)
@@ -81,7 +81,7 @@ def _defined(path: Path) -> set[str]:
 
 
 def test_the_map_shows_every_room() -> None:
-    """The boxes of the map are the sub-packages and subscriber.py, and no others."""
+    """The boxes of the map are the sub-packages and the two files of the root, and no others."""
     boxes = set(re.findall(r"^ *(\w+)\[", MAP, re.MULTILINE))
 
     assert ROOMS | ROOT_FILES == boxes

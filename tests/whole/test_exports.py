@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 API_PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-PUBLIC_MODULES = ("polymarket_ws", "polymarket_ws.testing")
+PUBLIC_MODULES = ("polymarket_ws", "polymarket_ws.lookup", "polymarket_ws.testing")
 
 
 def _exported(module: str) -> list[str]:
@@ -101,8 +101,8 @@ def test_star_import_gives_the_public_names_alone() -> None:
 def test_import_starts_nothing_and_needs_no_extra() -> None:
     """Importing the package starts no thread and loads neither asyncio nor an extra's library."""
     program = (
-        "import sys, threading, polymarket_ws\n"
-        "unwanted = {'asyncio', 'websockets', 'wsproto', 'trustme'}\n"
+        "import sys, threading, polymarket_ws, polymarket_ws.lookup\n"
+        "unwanted = {'asyncio', 'websockets', 'wsproto', 'trustme', 'urllib3'}\n"
         "print(threading.active_count(), sorted(unwanted & set(sys.modules)))"
     )
     done = subprocess.run(

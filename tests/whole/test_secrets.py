@@ -19,6 +19,7 @@ from kit.recorder import DEADLINE, Recorder
 
 from polymarket_ws import Credentials, Options, Subscriber
 from polymarket_ws.errors import ConfigurationError, PolymarketWsError
+from polymarket_ws.lookup import find_assets
 from polymarket_ws.net.open_socket import OpenSocket
 from polymarket_ws.testing import FakeServer, make_book
 
@@ -64,6 +65,20 @@ def _locals_of(error: BaseException) -> list[str]:
 
 _DIRECT = [_reset_after_the_first_text, _reset_before_the_first_text]
 _EITHER = [reply(f"HTTP/1.1 {line}\r\n\r\n") for line in ("401 No", "407 No", "503 No", "")]
+
+
+@pytest.mark.parametrize("answer", ["407 No", "503 No", ""])
+def test_no_frame_of_a_failed_lookup_shows_a_secret(answer: str) -> None:
+    """Locals of every frame of find_assets' exceptions, and of their causes."""
+    with Server(reply(f"HTTP/1.1 {answer}\r\n\r\n")) as server:
+        proxy = f"http://user:{PASSWORD}@127.0.0.1:{server.port}"
+        options = Options(proxy=proxy, trust_env=False)
+        with pytest.raises(PolymarketWsError) as raised:
+            find_assets("x", url="http://127.0.0.1:1", options=options, timeout=1)
+
+    shown = _locals_of(raised.value)
+    assert shown
+    assert [] == [line for line in shown if PASSWORD in line or "Basic " in line]
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from polymarket_ws import __version__
-from polymarket_ws.errors import ConfigurationError, PolymarketWsError
+from polymarket_ws.errors import CertificateError, ConfigurationError, PolymarketWsError
 from polymarket_ws.events import EVENTS, Event, Family, Unknown
 from polymarket_ws.logs import Log
+from polymarket_ws.lookup import GAMMA_URL, find_assets
 from polymarket_ws.options import MARKET_URL, Options
 
 from .event_lines import json_line, readable
+from .find import find_open, json_lines, labels_of, table_lines
 from .stream import StreamCommand
 
 logger = Log(__name__)
@@ -27,7 +30,7 @@ ENDED, FAILED, WRONG, FORCED = 0, 1, 2, 130
 _EXIT_CODES = """\
 exit codes:
   0    ended by Ctrl-C, SIGTERM, --seconds or a reader that closed the pipe
-  1    a fatal error, or no connection within --seconds
+  1    a fatal error, a market that was not found, or no connection within --seconds
   2    wrong arguments, or a missing extra
   130  forced by another Ctrl-C, half a second or more after the first"""
 
@@ -44,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_demo(commands)
     _add_stream(commands)
+    _add_find(commands)
     return parser
 
 
@@ -115,7 +119,12 @@ def _add_stream(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add, default = stream.add_argument, default_events()
-    add("assets", nargs="+", metavar="ASSET", help="token ids, decimal numbers of about 77 digits")
+    add(
+        "assets",
+        nargs="+",
+        metavar="ASSET",
+        help="token ids, decimal numbers of about 77 digits; or what `find` takes",
+    )
     add("--json", action="store_true", help="JSON objects in the wire's shape, with received_at_ns")
     add(
         "--events",
@@ -126,8 +135,34 @@ def _add_stream(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     add("--seconds", type=_seconds, metavar="N", help="end after so many (default: never)")
     add("--url", default=MARKET_URL, help="another server's market channel, ws:// or wss://")
+    _add_gamma_url(stream)
     add("-v", "--verbose", action="count", default=0, help="log connections; -vv: every message")
     stream.set_defaults(run=_stream)
+
+
+def _add_find(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    find = commands.add_parser(
+        "find",
+        help="the assets of a market or an event",
+        description="Write the assets of a market or an event to stdout, a line each. Needs the "
+        "extra [rest].",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    find.add_argument(
+        "address",
+        metavar="ADDRESS",
+        help="a page of polymarket.com, a market's or an event's slug, or a condition id",
+    )
+    find.add_argument("--json", action="store_true", help="JSON objects")
+    _add_gamma_url(find)
+    find.set_defaults(run=_find)
+
+
+def _add_gamma_url(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--gamma-url", default=GAMMA_URL, metavar="URL", help="another market data service"
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -145,21 +180,42 @@ def _stream(options: argparse.Namespace) -> int:
     level = max(logging.DEBUG, logging.WARNING - 10 * options.verbose)
     with _logging_to_stderr(level):
         try:
+            assets = find_open(options.assets, options.gamma_url)
             command = StreamCommand(
-                asset_ids=options.assets,
+                asset_ids=assets,
                 kinds=options.events,
-                line_of=json_line if options.json else readable,
+                line_of=json_line if options.json else _line_with(labels_of(assets)),
                 seconds=options.seconds,
                 options=Options(market_url=options.url),
             )
-        except ConfigurationError as error:
-            sys.stderr.write(f"polymarket-ws stream: {error}\n")
-            return WRONG
+        except PolymarketWsError as error:
+            return _refuse("stream", error)
         try:
             return command.run()
         except PolymarketWsError as error:
-            sys.stderr.write(f"polymarket-ws stream: {error}\n")
+            _refuse("stream", error)
             return FAILED
+
+
+def _line_with(labels: dict[str, str]) -> Callable[[Event], str]:
+    return partial(readable, labels=labels) if labels else readable
+
+
+def _find(options: argparse.Namespace) -> int:
+    with _logging_to_stderr(logging.WARNING):
+        try:
+            assets = find_assets(options.address, url=options.gamma_url)
+        except PolymarketWsError as error:
+            return _refuse("find", error)
+    for line in json_lines(assets) if options.json else table_lines(assets):
+        sys.stdout.write(f"{line}\n")
+    return ENDED
+
+
+def _refuse(command: str, error: PolymarketWsError) -> int:
+    sys.stderr.write(f"polymarket-ws {command}: {error}\n")
+    is_of_arguments = isinstance(error, ConfigurationError)
+    return WRONG if is_of_arguments and not isinstance(error, CertificateError) else FAILED
 
 
 def _seconds(text: str) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from types import MappingProxyType
 
 from polymarket_ws.events import Book, Event, LastTradePrice, Level, PriceChange
 
@@ -20,10 +22,15 @@ def level_text(level: Level | None) -> str:
     return "-" if level is None else f"{level.price:f} x {level.size:f}"
 
 
-def readable(event: Event) -> str:
-    """Time of arrival in UTC, kind, and what matters of it."""
+def readable(event: Event, labels: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Time of arrival in UTC, kind, and what matters of it.
+
+    Args:
+        labels: What to say in the place of an asset id, where it is known.
+    """
     received = datetime.fromtimestamp(event.received_at_ns / 1e9, timezone.utc)
-    return f"{received:%H:%M:%S}.{received.microsecond // 1000:03d} {_told(event)}"
+    told = _told(event, lambda asset_id: labels.get(asset_id) or short(asset_id))
+    return f"{received:%H:%M:%S}.{received.microsecond // 1000:03d} {told}"
 
 
 def json_line(event: Event) -> str:
@@ -32,17 +39,17 @@ def json_line(event: Event) -> str:
     return json.dumps({**named, **event.to_dict()}, separators=(",", ":"), default=str)
 
 
-def _told(event: Event) -> str:
+def _told(event: Event, named: Callable[[str], str]) -> str:
     if isinstance(event, Book):
         bid, ask = event.top
         depth = f"({len(event.bids)} bids, {len(event.asks)} asks)"
-        return f"book {short(event.asset_id)} {level_text(bid)} / {level_text(ask)} {depth}"
+        return f"book {named(event.asset_id)} {level_text(bid)} / {level_text(ask)} {depth}"
     if isinstance(event, PriceChange):
         changes = (
-            f"{short(c.asset_id)} {c.side} {c.price:f} = {c.size:f}" for c in event.price_changes
+            f"{named(c.asset_id)} {c.side} {c.price:f} = {c.size:f}" for c in event.price_changes
         )
         return f"price_change {', '.join(changes)}"
     if isinstance(event, LastTradePrice):
-        asset = short(event.asset_id)
+        asset = named(event.asset_id)
         return f"last_trade_price {asset} {event.side} {event.size:f} at {event.price:f}"
     return f"{event.event_type} {event!r}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
+from polymarket_ws.asset import Asset
 from polymarket_ws.delivery.streams import EventStream
 from polymarket_ws.events import Connected, Disconnected, Event
 from polymarket_ws.logs import Log
@@ -31,7 +32,7 @@ class StreamCommand:
         ConfigurationError: wrong ids.
     """
 
-    asset_ids: Sequence[str]
+    asset_ids: Sequence[str | Asset]
     kinds: Sequence[type[Event]]
     """What to write."""
     line_of: Callable[[Event], str]

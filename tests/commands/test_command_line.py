@@ -134,8 +134,8 @@ def test_stream_names_an_asset_of_which_nothing_came(
 @pytest.mark.parametrize(
     ("asset", "sentence"),
     [
-        ("will-it-rain", "looks like a slug"),
-        ("0xabc", "looks like a condition id"),
+        ("will it rain", "which is no page address, slug or condition id"),
+        ("0xabc", "a condition id is 0x and 62 or 64 hex digits"),
         ('["1"]', "is a JSON list as text"),
     ],
 )
@@ -149,6 +149,112 @@ def test_wrong_ids_are_told_in_one_sentence(
     assert 2 == code
     assert sentence in told
     assert 1 == len(told.splitlines())
+
+
+@pytest.fixture
+def exchange_server() -> Iterator[FakeServer]:
+    """A server with the markets of an exchange."""
+    with FakeServer(SimulatedExchange(seed=3)) as server:
+        yield server
+
+
+def test_stream_looks_up_what_is_no_asset_id(
+    exchange_server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page's address stands for its assets, whose lines say the question and the outcome."""
+    exchange = exchange_server.exchange
+    assert exchange is not None
+    urls = ["--url", exchange_server.url(), "--gamma-url", exchange_server.gamma_url]
+    arguments = ["https://polymarket.com/event/simulated-market-1", exchange.asset_ids[2], *urls]
+    with Streaming(arguments) as subscriber:
+        assert set(exchange.asset_ids[:3]) == subscriber.subscriptions.asset_ids
+        exchange_server.settle(subscriber)
+    lines = capsys.readouterr().out
+
+    assert 3 == len(lines.splitlines())
+    assert " book Will simulated market 1 resolve…: Yes 0" in lines
+    assert " book Will simulated market 1 resolve…: No 0" in lines
+    assert f" book {short(exchange.asset_ids[2])} 0" in lines
+
+
+def test_stream_leaves_closed_markets_out(
+    exchange_server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an event the open part is streamed; what is closed as a whole ends the command."""
+    exchange_server.play(lambda exchange: exchange.resolve(exchange.markets[0]))
+    exchange = exchange_server.exchange
+    assert exchange is not None
+    for market in exchange.gamma_markets():
+        exchange_server.add_market({**market, "events": [{"slug": "all"}]})
+    urls = ["--url", exchange_server.url(), "--gamma-url", exchange_server.gamma_url]
+    with Streaming(["all", *urls]) as subscriber:
+        assert set(exchange.asset_ids) == subscriber.subscriptions.asset_ids
+    assert "1 of 3 markets are closed" in capsys.readouterr().err
+
+    assert 1 == main(["stream", "simulated-market-1", *urls])
+    assert "simulated-market-1 is closed, so nothing comes of it" in capsys.readouterr().err
+
+
+def test_find_writes_a_table(
+    exchange_server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole ids, to be copied; the question last."""
+    exchange = exchange_server.exchange
+    assert exchange is not None
+    code = main(["find", "simulated-market-2", "--gamma-url", exchange_server.gamma_url])
+    heading, yes, no = capsys.readouterr().out.splitlines()
+
+    assert 0 == code
+    assert ["outcome", "closed", "asset", "id", "question"] == heading.split()
+    assert ["Yes", "no", exchange.asset_ids[2]] == yes.split()[:3]
+    assert no.endswith("  Will simulated market 2 resolve to Yes?")
+
+
+def test_find_writes_json_lines(
+    exchange_server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fields of an Asset; numbers as text."""
+    code = main(["find", "simulated-market-2", "--json", "--gamma-url", exchange_server.gamma_url])
+    first, _ = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+
+    assert 0 == code
+    assert ("Yes", "0.01", False) == (first["outcome"], first["tick_size"], first["closed"])
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("no-such", 1, "Polymarket has no market or event 'no-such' (asked http://127.0.0.1:"),
+        ("71", 2, "looks like an asset id"),
+        ("https://example.org/event/x", 2, "not of polymarket.com"),
+    ],
+)
+@pytest.mark.parametrize("command", ["find", "stream"])
+def test_a_failed_lookup_is_told_in_one_sentence(
+    exchange_server: FakeServer,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    address: str,
+    code: int,
+    said: str,
+) -> None:
+    """1 where it was not found, 2 where the argument is wrong."""
+    if (command, address) == ("stream", "71"):  # there it is an asset id
+        return
+    assert code == main([command, address, "--gamma-url", exchange_server.gamma_url])
+    told = capsys.readouterr().err
+
+    assert told.startswith(f"polymarket-ws {command}: ")
+    assert said in told
+    assert 1 == len(told.splitlines())
+
+
+def test_a_refused_certificate_ends_a_lookup_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no wrong argument."""
+    with FakeServer(tls=True) as server:
+        assert 1 == main(["find", "x", "--gamma-url", server.gamma_url])
+
+    assert "the TLS certificate of 127.0.0.1 was refused" in capsys.readouterr().err
 
 
 def test_a_wrong_url_is_an_argument_error(capsys: pytest.CaptureFixture[str]) -> None:

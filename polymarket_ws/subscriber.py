@@ -65,7 +65,8 @@ class Subscriber(Registrars, EventSource):
     attempt to connect.
 
     Args:
-        asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits; an int is accepted.
+        asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits, or Assets; an int is
+            accepted.
         credentials: Opens the user channel too.
         markets: Condition ids that narrow the user channel; None is all markets, an empty list
             none.

@@ -65,8 +65,8 @@ class Subscriber(Registrars, EventSource):
     attempt to connect.
 
     Args:
-        asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits, or Assets; an int is
-            accepted.
+        asset_ids: Token ids (clobTokenIds), decimal strings of about 77 digits, or Assets; an int
+            is accepted.
         credentials: Opens the user channel too.
         markets: Condition ids that narrow the user channel; None is all markets, an empty list
             none.
@@ -97,7 +97,7 @@ class Subscriber(Registrars, EventSource):
         if markets is not None and credentials is None:
             raise ConfigurationError(
                 "markets narrows the user channel, which needs credentials; to follow a market's "
-                "books give the token ids of its outcomes as asset_ids"
+                "books give the token ids of its outcomes as asset_ids (lookup.find_assets)"
             )
         if credentials is not None:
             _check_insecure(options or Options())

@@ -5,12 +5,11 @@ from __future__ import annotations
 import struct
 import tracemalloc
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wsproto.frame_protocol import FrameProtocol, ParseFailed
+from kit.oracles import ask_wsproto
 
 from polymarket_ws.net.frames import Close, FrameParser, Message, Ping, Pong, Violation
 
@@ -266,38 +265,10 @@ def test_byte_by_byte(stream: bytes) -> None:
 FILLER = frame(BINARY, bytes(40_000)) * 3
 
 
-def ask_oracle(stream: bytes) -> tuple[list[Message], int | None]:
-    """What wsproto makes of a stream: its messages, and the code with which it refused the rest."""
-    oracle = FrameProtocol(client=True, extensions=[])
-    messages: list[Message] = []
-    parts: list[Any] = []
-    oracle.receive_bytes(stream)
-    try:
-        for received in oracle.received_frames():
-            if received.opcode.iscontrol():
-                messages.append(control_message(received.opcode, received.payload))
-            else:
-                parts.append(received.payload)
-                if received.message_finished:
-                    messages.append(type(parts[0])().join(parts))
-                    parts.clear()
-    except ParseFailed as error:
-        return messages, int(error.code)
-    return messages, None
-
-
-def control_message(opcode: int, payload: Any) -> Message:
-    """The oracle's control frame as ours."""
-    if opcode == CLOSE:
-        code, reason = payload
-        return Close(None if code == 1005 else int(code), reason)
-    return Ping(bytes(payload)) if opcode == PING else Pong(bytes(payload))
-
-
 @given(valid_streams)
 def test_the_oracle_agrees_on_valid_streams(stream: bytes) -> None:
     """Of a valid stream wsproto and this parser make the same messages."""
-    messages, refused = ask_oracle(stream)
+    messages, refused = ask_wsproto(stream)
 
     assert (messages, None) == (parse(stream), refused)
 
@@ -312,7 +283,7 @@ def test_the_oracle_agrees_on_any_stream(stream: bytes) -> None:
     were registered after RFC 6455.
     """
     ours = parse(stream + FILLER)
-    theirs, refused = ask_oracle(stream + FILLER)
+    theirs, refused = ask_wsproto(stream + FILLER)
     violation = ours.pop() if ours and isinstance(ours[-1], Violation) else None
 
     if violation is None:

@@ -76,7 +76,7 @@ def retry_after_seconds(head: ResponseHead, now: datetime) -> float | None:
         return float(text)
     try:
         then = parsedate_to_datetime(text)
-    except (TypeError, ValueError):  # TypeError: Python 3.10's way to say that it is no date
+    except (TypeError, ValueError, OverflowError):  # TypeError: no date, as Python 3.10 says it
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=timezone.utc)

@@ -73,6 +73,7 @@ NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
         ("1.5", None),
         ("9" * 400, None),
         ("Thu, 99 Jan 2026 00:00:00 GMT", None),
+        ("Thu, 01 Jan 99999999999 00:00:00 GMT", None),
         ("", None),
     ],
 )

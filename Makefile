@@ -10,7 +10,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile proofs standby bench structure costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile fuzz proofs standby bench structure costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -80,6 +80,14 @@ hostile: .venv/test.stamp  ## what a hostile server can cost: CPU, memory, what 
 	&& .venv-hosts/old-uwsgi/bin/python $(PIP_INSTALL) -e . 'uwsgi==2.0.21'
 	@touch $@
 
+.venv-fuzz/stamp: setup.cfg
+	@python=$$(bash .ci/python default) && rm -rf .venv-fuzz && "$$python" -m venv .venv-fuzz \
+	&& .venv-fuzz/bin/python $(PIP_INSTALL) -e '.[test]' atheris
+	@touch $@
+
+fuzz: .venv-fuzz/stamp  ## look for inputs that break a parser, with atheris (SECONDS=60 for each; ARGS="session")
+	@cd tests && $(SUITE) ../.venv-fuzz/bin/python -m fuzz $(SECONDS) $(ARGS)
+
 hosts: .venv-hosts/stamp  ## in gunicorn, uWSGI, Celery, gevent and others, each run for real (minutes; ARGS="uWSGI")
 	@$(SUITE) .venv-hosts/bin/python tests/proofs/hosts_proof.py $(ARGS)
 
@@ -132,5 +140,5 @@ ci:  ## everything that has to hold before a change lands
 	@bash .ci/run
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-* build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* .fuzz build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	rm -rf *.egg-info

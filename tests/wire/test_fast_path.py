@@ -8,27 +8,23 @@ import decimal
 import json
 import sys
 from collections.abc import Iterator
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.decoding import CHANGE_FIELDS, agrees
 
-from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, PriceChange
 from polymarket_ws.testing import SimulatedExchange
 from polymarket_ws.wire import fast_path
-from polymarket_ws.wire.decode import decode_market
 from polymarket_ws.wire.fast_path import FAST_TYPES, decode_fast, parse_plain
-from polymarket_ws.wire.updates import Change, Changes, Decoded, Snapshot
+from polymarket_ws.wire.updates import Changes, Snapshot
 
 FRAMES = Path(__file__).resolve().parents[3] / "shared" / "frames"
 PARSERS = [parse_plain, pytest.importorskip("polymarket_ws.wire.msgspec_parser").parse]
 
-CHANGE_FIELDS = attrgetter(*(field.name for field in attrs.fields(Change)))
 MARKET = "0x" + "a" * 64
 CHANGE = {
     "market": MARKET,
@@ -75,27 +71,6 @@ FREQUENT = [CHANGE, BOOK, ANSWER, PRINT]
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test runs with either parser."""
     monkeypatch.setattr(fast_path, "parse_fast", request.param)
-
-
-def facts(decoded: Decoded | DecodeError) -> object:
-    """All that a caller can see of it."""
-    assert isinstance(decoded, Decoded)
-    update = decoded.update
-    seen: object = update
-    if isinstance(update, Changes):
-        seen = (update.market, update.timestamp_ms, list(map(CHANGE_FIELDS, update.changes)))
-    event = decoded.event
-    assert event is not None
-    return (event, event.received_at_ns, repr(event.to_dict()), type(update), seen)
-
-
-def agrees(text: str) -> bool:
-    """Whether the fast path read it; if so, it reads what the general decoder reads."""
-    fast = decode_fast(text, 7, None)
-    if fast is None:
-        return False
-    assert list(map(facts, decode_market(text, 7))) == list(map(facts, fast))
-    return True
 
 
 def recorded() -> Iterator[str]:

@@ -10,7 +10,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile fuzz proofs standby bench structure costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile faults fuzz proofs standby bench structure costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -68,8 +68,11 @@ stop-times: .venv/test.stamp  ## time that stop() takes at each moment, and what
 forks: .venv/test.stamp  ## 1 000 children forked under a flood: what they see, and that none hangs
 	@$(SUITE) .venv/bin/python tests/proofs/fork_proof.py 1000
 
-hostile: .venv/test.stamp  ## what a hostile server can cost: CPU, memory, what is kept
-	@$(SUITE) .venv/bin/python tests/proofs/hostile_proof.py $(ARGS)
+faults: .venv/test.stamp  ## what each fault of network and machine costs; writes docs/reliability.md (minutes)
+	@$(SUITE) .venv/bin/python tests/proofs/faults_proof.py $(or $(ARGS),--write)
+
+hostile: .venv/test.stamp  ## what a hostile server can cost: CPU, memory, what is kept; writes docs/reliability.md
+	@$(SUITE) .venv/bin/python tests/proofs/hostile_proof.py $(or $(ARGS),--write)
 
 # The small second venv has a uWSGI in which threads are off unless asked for.
 .venv-hosts/stamp: setup.cfg

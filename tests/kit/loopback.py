@@ -36,13 +36,13 @@ Handler = Callable[[socket.socket], None]
 class Server:
     """Listens on 127.0.0.1 and gives each connection to `handle`, in a thread of its own."""
 
-    def __init__(self, handle: Handler, family: int = socket.AF_INET) -> None:
+    def __init__(self, handle: Handler, family: int = socket.AF_INET, port: int = 0) -> None:
         self.accepted = threading.Semaphore(0)
         self._handle = handle
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        self._listener = socket.create_server((host, 0), family=family)
+        self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Server:
@@ -204,14 +204,21 @@ def tunnel(client: socket.socket, port: int) -> None:
 
 
 class HttpProxy(Server):
-    """An HTTP proxy that knows CONNECT; keeps the heads that it was sent."""
+    """An HTTP proxy that knows CONNECT, with a user and password if given; keeps the heads that it
+    was sent.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, user: str = "", password: str = "", port: int = 0) -> None:
         self.heads: list[str] = []
-        super().__init__(self._connect)
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._login = f"Proxy-Authorization: Basic {token}\r\n" if user else ""
+        super().__init__(self._connect, port=port)
 
     def _connect(self, client: socket.socket) -> None:
         self.heads.append(read_head(client))
+        if self._login not in self.heads[-1]:
+            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            return
         client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
         tunnel(client, int(self.heads[-1].split(" ")[1].rpartition(":")[2]))
 
@@ -219,11 +226,11 @@ class HttpProxy(Server):
 class SocksProxy(Server):
     """A SOCKS5 proxy, with a user and password if given; keeps the address that was asked for."""
 
-    def __init__(self, user: str = "", password: str = "", refusal: int = 0) -> None:
+    def __init__(self, user: str = "", password: str = "", refusal: int = 0, port: int = 0) -> None:
         self.asked: list[tuple[int, bytes]] = []
         self._login = (user.encode(), password.encode())
         self._refusal = refusal
-        super().__init__(self._connect)
+        super().__init__(self._connect, port=port)
 
     def _connect(self, client: socket.socket) -> None:
         read_exactly(client, read_exactly(client, 2)[1])

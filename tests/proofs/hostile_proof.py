@@ -3,7 +3,7 @@
 
 Each row is a process of its own that follows one asset. The server sends the row's messages on the
 first connection, and then, there and on later ones, a plain book: by it the stream goes on.
-Arguments: names of rows; none is all of them.
+Arguments: `--write` (to docs/reliability.md), names of rows; none is all of them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from kit.loopback import Server, answer, long_frame, read_frame, read_head, text_frame
+from kit.measured import write_part
 
 from polymarket_ws import Credentials, Options, Subscriber
 
@@ -321,25 +322,36 @@ def measure(name: str) -> dict[str, Any]:
 
 def main(names: list[str]) -> int:
     """Measure and print the table; returns 1 when a stream did not go on."""
-    print("| sent | MiB | CPU s | peak MiB | kept after stop MiB | stop() s | told | goes on |")
-    print("|---|---|---|---|---|---|---|---|")
+    writes = "--write" in names
+    lines = [
+        "| sent | MiB | CPU s | peak MiB | kept after stop MiB | stop() s | told | goes on |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines))
     is_good = True
-    for name in names or ROWS:
-        row = measure(name)
-        if "cpu" not in row:
-            print(f"| {ROWS[name][0]} | {row['sent_mib']:.1f} | died: {row['stderr'][-200:]!r} |")
-            is_good = False
-            continue
-        told = ", ".join(f"{count}x {what}" for what, count in row["told"].items() if count)
-        goes_on = "yes" if row["goes_on"] else "NO"
-        raw = "" if row["is_printable"] and _is_clean(row["stderr"]) else ", RAW CONTROL CHARACTERS"
-        print(
-            f"| {ROWS[name][0]} | {row['sent_mib']:.1f} | {row['cpu']:.2f} | {row['peak_mib']:.0f} "
-            f"| {row['kept_mib']:.0f} | {row['stop_seconds']:.2f} | {told}{raw} | {goes_on} |",
-            flush=True,
-        )
-        is_good = is_good and row["goes_on"] and not raw
+    for name in [name for name in names if name != "--write"] or ROWS:
+        line, goes_on = _line(name, measure(name))
+        print(line, flush=True)
+        lines.append(line)
+        is_good = is_good and goes_on
+    if writes:
+        write_part("hostile", lines)
     return 0 if is_good else 1
+
+
+def _line(name: str, row: dict[str, Any]) -> tuple[str, bool]:
+    """A row of the table, and whether the stream went on without a raw control character."""
+    begin = f"| {ROWS[name][0]} | {row['sent_mib']:.1f} "
+    if "cpu" not in row:
+        return f"{begin}| died: {row['stderr'][-200:]!r} |", False
+    told = ", ".join(f"{count}x {what}" for what, count in row["told"].items() if count)
+    is_clean = row["is_printable"] and _is_clean(row["stderr"])
+    raw = "" if is_clean else ", RAW CONTROL CHARACTERS"
+    line = (
+        f"{begin}| {row['cpu']:.2f} | {row['peak_mib']:.0f} | {row['kept_mib']:.0f} "
+        f"| {row['stop_seconds']:.2f} | {told}{raw} | {'yes' if row['goes_on'] else 'NO'} |"
+    )
+    return line, row["goes_on"] and is_clean
 
 
 def _is_clean(log: str) -> bool:

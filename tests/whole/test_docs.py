@@ -9,6 +9,8 @@ from pathlib import Path
 
 import attrs
 import pytest
+from kit.measured import markers
+from proofs import faults_proof, hostile_proof
 
 from polymarket_ws import Disconnected, Gap, LiveBook, Options, Subscriber, errors
 from polymarket_ws.commands.command_line import events_to_choose, make_parser
@@ -195,3 +197,18 @@ def test_every_page_is_reachable(page: Path) -> None:
         return
     assert f"({page.name})" in (DOCS / "index.md").read_text(encoding="utf-8")
     assert f"(docs/{page.name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("part", "rows"),
+    [
+        ("faults", {*(row.injected for row in faults_proof.ROWS.values())}),
+        ("hostile", {what for what, *_ in hostile_proof.ROWS.values()}),
+    ],
+)
+def test_measured_tables_have_every_row(part: str, rows: set[str]) -> None:
+    """reliability.md's tables have the rows of the commands that write them."""
+    begin, end = markers(part)
+    text = (DOCS / "reliability.md").read_text(encoding="utf-8").split(begin)[1].split(end)[0]
+
+    assert set() == rows - {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines()}

@@ -18,7 +18,7 @@ from kit.decoding import CHANGE_FIELDS, agrees
 
 from polymarket_ws.events import Book, PriceChange
 from polymarket_ws.testing import SimulatedExchange
-from polymarket_ws.wire import fast_path
+from polymarket_ws.wire import fast_path, limits
 from polymarket_ws.wire.fast_path import FAST_TYPES, decode_fast, parse_plain
 from polymarket_ws.wire.updates import Changes, Snapshot
 
@@ -290,3 +290,16 @@ def test_without_the_extra_the_standard_library_parses(monkeypatch: pytest.Monke
 
     assert fast_path.parse_fast is None
     assert agrees(json.dumps(CHANGE))
+
+
+@pytest.mark.parametrize(("limit", "message"), [("ELEMENTS", [CHANGE, CHANGE]), ("LEVELS", BOOK)])
+def test_what_is_over_a_limit_is_left(
+    limit: str, message: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message with more elements or levels than allowed is the general decoder's to refuse."""
+    text = json.dumps(message)
+    assert decode_fast(text, 7, None) is not None
+
+    monkeypatch.setattr(limits, limit, 1)
+
+    assert decode_fast(text, 7, None) is None

@@ -8,6 +8,7 @@ mended has its input copied to corpus/<target>, where test_corpus.py runs it.
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def fuzz_one(name: str, *options: str) -> None:
     with atheris.instrument_imports(include=["polymarket_ws"], enable_loader_override=False):
         from fuzz.targets import TARGETS
 
+    logging.disable(logging.CRITICAL)
     atheris.Setup([sys.argv[0], *options], TARGETS[name])
     atheris.Fuzz()
 

@@ -12,7 +12,7 @@ from fuzz.__main__ import TARGET_NAMES
 from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
-MUTATIONS = 40  # of each file
+MUTATIONS = 20  # of each file
 FILES = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 TOKENS = (b"\0", b"\xff", b"\r\n\r\n", b'"', b"{", b"[", b"1e999999", b"-0", b"null", b"\\ud800")
 

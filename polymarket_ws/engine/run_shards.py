@@ -112,6 +112,8 @@ class RunShards:
     def become_forked(self) -> None:
         """In a forked child: forget them, since they would say that they are open."""
         self._is_stopped = True
+        for shard in self:
+            shard.become_forked()
         self._shards = {}
 
     def _want(self, channel: Channel, name: str, number: int, wanted: Wanted) -> None:

@@ -118,6 +118,7 @@ class Shard:
         self._due_at = 0.0  # when a duty is due
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
+        self._is_forked = False
         self._thread = threading.Thread(
             target=self._main, name=f"polymarket-ws-{name}", daemon=True
         )
@@ -143,6 +144,12 @@ class Shard:
         """Ask the thread to close its connections and end; the first reason counts."""
         self._stop_reason = self._stop_reason or reason
         self.wake()
+
+    def become_forked(self) -> None:
+        """In a forked child: if a log handler forked on this thread, it is to end there when that
+        returns. All that it would close is closed.
+        """
+        self._is_forked, self._stop_reason = True, "forked"
 
     def wake(self) -> None:
         """Interrupt the wait. A full pair means that a wake-up waits already; a closed one, that
@@ -207,11 +214,13 @@ class Shard:
                 try:
                     self._turn()
                 except Exception as error:
-                    self._survive(error)
+                    if not self._is_forked:
+                        self._survive(error)
         except BaseException as error:  # a log handler's SystemExit, a greenlet that is killed
             self._fail_internally(error)
         finally:
-            self._close()
+            if not self._is_forked:
+                self._close()
 
     def _survive(self, error: Exception) -> None:
         """Make the connections anew: whatever an exception left half done is replaced with them."""

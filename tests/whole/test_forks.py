@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -318,3 +319,39 @@ def test_the_option_is_checked() -> None:
     """restart_after_fork is True or False."""
     with pytest.raises(ValueError, match="restart_after_fork must be True or False"):
         Options(restart_after_fork=1)  # type: ignore[arg-type]
+
+
+def test_a_log_handler_may_fork_on_the_io_thread(server: FakeServer) -> None:
+    """Its child goes on there, and ends, when the handler returns; nothing is logged in it."""
+    told, ours = Recorder(), os.getpid()
+    logger = logging.getLogger("polymarket_ws.connection.connection")
+
+    class Forks(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if os.getpid() != ours:
+                os._exit(3)
+            if "connected" in record.getMessage():
+                child = os.fork()
+                if child:
+                    told(child)
+
+    handler, former = Forks(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with Subscriber(["1"], options=server.options()) as sub:
+            [child] = told.wait_for(1)
+            assert [child, 0] == _ended(child)
+            sub.wait_ready(timeout=DEADLINE)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(former)
+
+
+def _ended(child: int) -> list[int]:
+    """The child and its status; it is killed when it has not ended within DEADLINE."""
+    timer = threading.Timer(DEADLINE, os.kill, (child, signal.SIGKILL))
+    timer.start()
+    status = os.waitpid(child, 0)
+    timer.cancel()
+    return list(status)

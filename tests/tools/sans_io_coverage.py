@@ -25,8 +25,13 @@ OTHER_FILE = {
     "shards.alignment": _MERGE,
     "shards.lanes": _MERGE,
     "shards.merge": _MERGE,
+    "wire.converter": "wire.converter wire.limits",
+    "wire.decode": "wire.decode wire.limits",
+    "wire.fast_path": "wire.fast_path wire.limits",
+    "wire.fields": "wire.fields wire.limits",
+    "wire.json_text": "wire.json_text wire.limits",
     "wire.prices": "books.sides",
-    "wire.stdlib_parser": "wire.fast_path",
+    "wire.stdlib_parser": "wire.fast_path wire.limits",
 }
 """The test files' nouns, where they are not the module's own."""
 NOT_ALONE = frozenset({"channels.dialect", "wire.msgspec_parser"})

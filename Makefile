@@ -3,6 +3,8 @@
 PYTHON ?=
 SECONDS ?= 15
 ROUNDS ?= 7
+MINUTES ?= 20
+STANDBY ?=
 ARGS ?=
 RUN := .venv/bin/python -m
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
@@ -10,7 +12,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile faults fuzz proofs standby bench structure costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile faults soak fuzz proofs standby bench structure costs build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -70,6 +72,9 @@ forks: .venv/test.stamp  ## 1 000 children forked under a flood: what they see, 
 
 faults: .venv/test.stamp  ## what each fault of network and machine costs; writes docs/reliability.md (minutes)
 	@$(SUITE) .venv/bin/python tests/proofs/faults_proof.py $(or $(ARGS),--write)
+
+soak: .venv/test.stamp  ## load, cuts, churn, bad callbacks; writes docs/reliability.md (MINUTES=20, STANDBY=1)
+	@$(SUITE) .venv/bin/python tests/proofs/soak_proof.py $(MINUTES) --write $(if $(STANDBY),--standby)
 
 hostile: .venv/test.stamp  ## what a hostile server can cost: CPU, memory, what is kept; writes docs/reliability.md
 	@$(SUITE) .venv/bin/python tests/proofs/hostile_proof.py $(or $(ARGS),--write)

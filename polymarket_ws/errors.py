@@ -236,6 +236,6 @@ def callback_name(callback: Callable[..., object]) -> str:
 
 def _words(cause: BaseException) -> str:
     try:
-        return str(cause)
+        return printable(str(cause))
     except Exception:  # the user's own __str__; the callback thread is not to die of it
         return "(its __str__ raised)"

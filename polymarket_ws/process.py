@@ -89,7 +89,7 @@ class ForkHook(Generic[F]):
     """Tells what it watches in each forked child. One for the process; any thread.
 
     A child that was made without a fork (spawn, forkserver, an exec) has nothing to be told of, and
-    vfork, `subprocess` and `posix_spawn` run no hooks.
+    `posix_spawn`, and `subprocess` without a `preexec_fn`, run no hooks.
 
     Args:
         forget: Called first in each child: what it has to give back that is not a subscriber's.

@@ -289,7 +289,8 @@ class Session:
             self._receive_pong(now)
         else:
             self.tally.notices += 1
-            level = logging.WARNING if control.is_warning else logging.DEBUG
+            is_news = control.is_warning and is_milestone(self.tally.notices)
+            level = logging.WARNING if is_news else logging.DEBUG
             logger.log(level, "%s: the server says %r", self.name, redact(text.strip()))
         self.outbox.extend(control.replies)
         return True

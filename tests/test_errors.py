@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
+import traceback
 
 import pytest
 
@@ -177,3 +178,34 @@ def test_a_callback_is_named_without_its_repr() -> None:
     assert ["show", "show", f"{Strategy.__qualname__} object"] == [
         callback_name(callback) for callback in (show, functools.partial(show, "x"), Strategy())
     ]
+
+
+def test_a_lost_connection_says_where_it_was_to_be_made() -> None:
+    """Beside what happened, in the sentence and in the detail."""
+    error = ConnectionLost("refused", "nobody listens")
+    error.add_place("127.0.0.1:1")
+
+    assert ("nobody listens (127.0.0.1:1)", "refused: nobody listens (127.0.0.1:1)") == (
+        error.detail,
+        str(error),
+    )
+
+
+def test_the_locals_of_the_whole_chain_are_forgotten() -> None:
+    """Of an error, of what caused it, and of what it came in the middle of; once each."""
+
+    def fail(key: str) -> None:
+        try:
+            raise ValueError("first")
+        except ValueError as error:
+            first = ConnectionLost("reset", "by the peer")
+            error.__cause__ = first  # a circle
+            raise first from error
+
+    with pytest.raises(ConnectionLost) as raised:
+        fail("hidden-key")
+    errors.forget_locals(raised.value)
+
+    shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if frame.name == "fail"]
+    assert [None] == [frame.locals or None for frame in frames]

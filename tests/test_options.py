@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import pickle
 import ssl
@@ -14,7 +15,7 @@ import attrs
 import pytest
 
 from polymarket_ws.errors import ConfigurationError
-from polymarket_ws.options import Options
+from polymarket_ws.options import Options, is_readable_on_the_way
 
 NUMBERS = {
     "heartbeat_interval": (0.01, 60),
@@ -227,3 +228,34 @@ def test_every_option_is_documented() -> None:
     }
 
     assert {field.name for field in attrs.fields(Options)} == documented
+
+
+PASSWORD = "proxy-password-proxy"
+
+
+def test_options_are_pickled_without_a_password_alone() -> None:
+    """A proxy's password is not written; a copy in this process is the same object."""
+    plain = Options(proxy="http://proxy.example.org:8080", queue_limit=5)
+    secret = Options(proxy=f"http://user:{PASSWORD}@proxy.example.org:8080")
+
+    assert plain == pickle.loads(pickle.dumps(plain))
+    with pytest.raises(TypeError, match="are not pickled") as raised:
+        pickle.dumps(secret)
+    assert PASSWORD not in str(raised.value)
+    assert secret is copy.deepcopy(secret) is copy.copy(secret)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_readable"),
+    [
+        ("ws://example.org/ws/user", True),
+        ("ws://10.0.0.1/ws/user", True),
+        ("wss://example.org/ws/user", False),
+        ("ws://localhost:8080/ws/user", False),
+        ("ws://127.8.9.1/ws/user", False),
+        ("ws://[::1]/ws/user", False),
+    ],
+)
+def test_what_can_be_read_on_the_way(url: str, is_readable: bool) -> None:
+    """ws:// to another machine."""
+    assert is_readable is is_readable_on_the_way(url)

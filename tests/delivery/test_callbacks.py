@@ -30,6 +30,7 @@ from polymarket_ws.events import (
     Side,
     Unknown,
 )
+from polymarket_ws.locks import holds_any
 
 M1, M2 = "0x" + "1" * 64, "0x" + "2" * 64
 
@@ -496,3 +497,14 @@ def test_what_a_name_does_not_identify_is_never_replaced(source: str) -> None:
 def test_functions_of_a_module_are_never_replaced() -> None:
     """A module runs once; two of one name are two."""
     assert not replaces(PLAIN, PLAIN, module="worker")
+
+
+def test_its_lock_can_be_replaced() -> None:
+    """In a forked child, whoever holds it; and it knows its holder."""
+    shared = Callbacks()
+    [former] = shared.locks
+    with former:
+        assert holds_any(shared.locks)
+        shared.renew_locks()
+        assert not holds_any(shared.locks)
+    assert [former] != shared.locks

@@ -23,6 +23,7 @@ from polymarket_ws.events import (
     Side,
     Unknown,
 )
+from polymarket_ws.locks import holds_any
 
 
 def data(number: int = 0) -> Unknown:
@@ -355,3 +356,14 @@ def test_some_keep_the_order_of_all_kinds() -> None:
 
     assert [data(1), order(2), data(3), connected()] == queue.pop_some(9)
     assert [] == queue.pop_some(9)
+
+
+def test_its_lock_can_be_replaced() -> None:
+    """In a forked child, whoever holds it; and it knows its holder."""
+    shared = EventQueue(1)
+    [former] = shared.locks
+    with former:
+        assert holds_any(shared.locks)
+        shared.renew_locks()
+        assert not holds_any(shared.locks)
+    assert [former] != shared.locks

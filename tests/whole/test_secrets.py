@@ -135,18 +135,6 @@ def test_a_subscriber_is_not_copied() -> None:
             attempt(sub)
 
 
-def test_options_are_pickled_without_a_password_alone() -> None:
-    """A proxy's password is not written; a copy in this process is the same object."""
-    plain = Options(proxy="http://proxy.example.org:8080", queue_limit=5)
-    secret = Options(proxy=f"http://user:{PASSWORD}@proxy.example.org:8080")
-
-    assert plain == pickle.loads(pickle.dumps(plain))
-    with pytest.raises(TypeError, match="are not pickled") as raised:
-        pickle.dumps(secret)
-    assert PASSWORD not in str(raised.value)
-    assert secret is copy.deepcopy(secret) is copy.copy(secret)
-
-
 def test_a_context_that_verifies_nothing_draws_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -107,3 +107,24 @@ def test_levels_that_went_are_forgotten() -> None:
     for number in range(1, 100):
         reader.read("1", [("0.4", "10"), ("0.5", str(number))])
         assert len(reader._known["1"]) <= 4 * 2 + 2
+
+
+def test_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On request, and when all assets together have had too many levels."""
+    reader = LevelReader()
+    first = reader.read("1", PAIRS)
+    reader.forget()
+    assert first[0] is not reader.read("1", PAIRS)[0]
+
+    monkeypatch.setattr(level_reader, "LEVELS_LIMIT", 4)
+    kept = reader.read("1", PAIRS)
+    assert READ == reader.read("2", PAIRS)
+    assert kept[0] is not reader.read("1", PAIRS)[0]
+
+
+def test_levels_of_a_long_id_are_not_kept() -> None:
+    """It is no asset's."""
+    reader, long = LevelReader(), "7" * 257
+
+    assert READ == reader.read(long, PAIRS)
+    assert reader.read(long, PAIRS)[0] is not reader.read(long, PAIRS)[0]

@@ -14,17 +14,19 @@ _HOLDERS = (dict, list, tuple, set, types.MethodType, types.FunctionType, types.
 
 def locks_of(root: object) -> Iterator[tuple[str, Any]]:
     """Every lock of this package's objects that can be reached from one, with whose it is."""
-    seen, waiting = {id(root)}, [root]
+    seen, waiting = {id(root)}, [(type(root).__name__, root)]
     while waiting:
-        owner = waiting.pop()
+        name, owner = waiting.pop()
         for referent in gc.get_referents(owner):
             if id(referent) in seen:
                 continue
             seen.add(id(referent))
             if isinstance(referent, _LOCKS):
-                yield type(owner).__name__, referent
+                yield name, referent
             elif _may_hold_locks(referent):
-                waiting.append(referent)
+                # Python 3.10 keeps the attributes of an object in a dict that is one more step.
+                kind = name if isinstance(referent, dict) else type(referent).__name__
+                waiting.append((kind, referent))
 
 
 def _may_hold_locks(candidate: object) -> bool:

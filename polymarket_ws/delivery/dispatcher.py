@@ -236,7 +236,9 @@ class Dispatcher:
             self._waiters.notify()
 
     def _do(self, part: Callable[[], None]) -> None:
-        """Do a part of its work, and go on with it after exceptions that were not foreseen."""
+        """Do a part of its work, and go on with it after exceptions that were not foreseen: one
+        costs the item at which it came.
+        """
         is_done = False
         while not is_done:
             try:
@@ -249,7 +251,7 @@ class Dispatcher:
         while not self._abandoned:
             item = self._next()
             if item is not None:
-                self._handle_one(item)
+                self._handle(item)
             elif self._ending:
                 return
             else:
@@ -260,7 +262,7 @@ class Dispatcher:
         """After the connections have ended: their last words, and nothing else once abandoned."""
         while (item := self._next()) is not None:
             if not self._abandoned or type(item) in LIFECYCLE:
-                self._handle_one(item)
+                self._handle(item)
             else:
                 self.discarded += 1
 
@@ -280,12 +282,6 @@ class Dispatcher:
         with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=1.0)
         self._idle = False
-
-    def _handle_one(self, item: Item) -> None:
-        try:
-            self._handle(item)
-        except Exception as error:  # a bug here costs the item
-            self._on_internal_error(_PLACE, error)
 
     def _handle(self, item: Item) -> None:
         if isinstance(item, BookCore):

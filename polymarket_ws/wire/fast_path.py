@@ -29,10 +29,10 @@ from typing import Any
 
 from polymarket_ws.events import Book, Level, LevelChange
 
-from . import limits
 from .construct import make_last_trade_price, make_level_change, make_price_change
 from .fast_fields import SIDES, FastPathMiss, read_number, read_price, read_time
 from .levels import LevelReader, check_levels
+from .limits import ELEMENTS, ENTRIES, LEVELS
 from .prices import known_prices
 from .stdlib_parser import parse as parse_plain
 from .updates import Changes, Decoded, Print, Snapshot
@@ -69,7 +69,7 @@ def decode_fast(
         return None
     try:
         updates = (parse_fast or parse_plain)(text)
-        if len(updates) > limits.ELEMENTS:
+        if len(updates) > ELEMENTS:
             return None
         return [_READERS[update.__class__](update, received_at_ns, heard) for update in updates]
     except FastPathMiss:
@@ -96,7 +96,7 @@ def _read_changes(update: Changes, received_at_ns: int, heard: Container[str] | 
         if is_heard:
             level = make_level_change(change.asset_id, price, size, side, hash, best_bid, best_ask)
             levels.append(level)
-    if not 0 < len(changes) <= limits.ENTRIES:
+    if not 0 < len(changes) <= ENTRIES:
         raise FastPathMiss
     event = None
     if is_heard:
@@ -106,7 +106,7 @@ def _read_changes(update: Changes, received_at_ns: int, heard: Container[str] | 
 
 def _read_book(update: Snapshot, received_at_ns: int, heard: Container[str] | None) -> Decoded:
     market, asset_id, timestamp_ms, hash, bid_texts, ask_texts, tick_size, last = update
-    if max(len(bid_texts), len(ask_texts)) > limits.LEVELS:
+    if max(len(bid_texts), len(ask_texts)) > LEVELS:
         raise FastPathMiss
     tick, last_price = (None if t is None else read_price(t) for t in (tick_size, last))
     if heard is not None and "book" not in heard:

@@ -18,7 +18,7 @@ from kit.decoding import CHANGE_FIELDS, agrees
 
 from polymarket_ws.events import Book, PriceChange
 from polymarket_ws.testing import SimulatedExchange
-from polymarket_ws.wire import fast_path, limits
+from polymarket_ws.wire import fast_path
 from polymarket_ws.wire.fast_path import FAST_TYPES, decode_fast, parse_plain
 from polymarket_ws.wire.updates import Changes, Snapshot
 
@@ -300,6 +300,6 @@ def test_what_is_over_a_limit_is_left(
     text = json.dumps(message)
     assert decode_fast(text, 7, None) is not None
 
-    monkeypatch.setattr(limits, limit, 1)
+    monkeypatch.setattr(fast_path, limit, 1)
 
     assert decode_fast(text, 7, None) is None

@@ -92,7 +92,7 @@ class EventSource:
     def _open_stream(
         self, kinds: frozenset[type[Event]], timeout: float | None
     ) -> EventStream[Event]:
-        """Of no kinds: one of all but raw frames."""
+        """A stream of these kinds, of none of all but raw frames; the Subscriber opens it."""
         raise NotImplementedError
 
 

@@ -78,7 +78,8 @@ class Registrars:
     )
     on_error = On[PolymarketWsError](
         """A callback receives a `PolymarketWsError`: what was not understood (`DecodeError`),
-        a callback that raised (`CallbackError`), or the fatal error."""
+        a callback that raised (`CallbackError`), an exception that this package did not foresee,
+        or the fatal error."""
     )
     on_event = On[Event]("""A callback receives every data event, of either channel, in order.""")
     on_frame = On[Frame](
@@ -94,4 +95,5 @@ class Registrars:
         return BookUpdateRegistrar(self, "book_update")
 
     def _register(self, registration: Registration) -> None:
+        """Add one to what is called back; the Subscriber does."""
         raise NotImplementedError

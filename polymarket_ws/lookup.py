@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import frozen
 
 from .asset import Asset
+from .condition_ids import condition_key
 from .errors import ConfigurationError, LookupFailed
 from .logs import Log
 from .options import Options
@@ -128,12 +129,11 @@ class _Question:
         )
 
     def _by_condition_id(self, condition_id: str) -> tuple[Asset, ...]:
-        names = _spellings(condition_id)
-        query = [("condition_ids", name) for name in names]
+        query = [("condition_ids", name) for name in _spellings(condition_id)]
         for more in ([], [("closed", "true")]):  # closed markets are listed on request alone
             for market in read_listing(self._get(["markets", "keyset"], [*query, *more])):
                 assets = read_market(market)
-                if assets[0].market.lower() in names:
+                if condition_key(assets[0].market) == condition_key(condition_id):
                     return assets
         raise LookupFailed(
             f"Polymarket has no market with the condition id {condition_id}", url=self.asked
@@ -248,12 +248,10 @@ def _read_slug(name: str, where: str, kinds: tuple[str, ...]) -> _Slug:
 
 
 def _spellings(condition_id: str) -> list[str]:
-    """A condition id and its other length: one of 31 bytes is padded by a zero byte at its end,
-    if it begins with 0x01 or 0x02 (protocol V2).
-    """
-    other = condition_id + "00" if len(condition_id) == 64 else condition_id.removesuffix("00")
-    is_short_kind = condition_id.startswith(("0x01", "0x02")) and other != condition_id
-    return [condition_id, other] if is_short_kind else [condition_id]
+    """A condition id, and where it has another length, that too: the service may know either."""
+    key = condition_key(condition_id)
+    spellings = (condition_id, key, key.removesuffix("00"))
+    return list(dict.fromkeys(s for s in spellings if condition_key(s) == key))
 
 
 def _warn_of_closed(assets: tuple[Asset, ...]) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from .asset import Asset
+from .condition_ids import condition_key
 from .errors import ConfigurationError
 
-_CONDITION_ID = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_CONDITION_ID = re.compile(r"0[xX][0-9a-fA-F]{1,64}")
 _DIGITS = re.compile(r"[0-9]+")
 _TOKEN_IDS = "asset_ids takes token ids (clobTokenIds): polymarket_ws.lookup.find_assets finds them"
 
@@ -32,7 +33,8 @@ class Subscriptions:
     asset_ids: frozenset[str] = frozenset()
     """Token ids of the market channel."""
     markets: frozenset[str] | None = frozenset()
-    """Condition ids of the user channel; None is all markets, an empty set none."""
+    """Condition ids of the user channel, in lower case and of 64 digits; None is all markets, an
+    empty set none."""
 
 
 def check_asset_ids(value: AssetIds, argument: str = "asset_ids") -> frozenset[str]:
@@ -45,7 +47,7 @@ def check_asset_ids(value: AssetIds, argument: str = "asset_ids") -> frozenset[s
 
 
 def check_markets(value: Iterable[str], argument: str = "markets") -> frozenset[str]:
-    """The condition ids in `value`, in lower case.
+    """The keys of the condition ids in `value`: in lower case, a short one padded.
 
     Raises:
         ConfigurationError: not an iterable of condition ids.
@@ -120,7 +122,7 @@ def _resemblance(item: str) -> str:
 
 def _market(item: object, argument: str) -> str:
     if isinstance(item, str) and _CONDITION_ID.fullmatch(item):
-        return item.lower()
+        return condition_key(item)
     is_whole = isinstance(item, int) and not isinstance(item, bool)
     if is_whole or (isinstance(item, str) and _DIGITS.fullmatch(item)):
         raise ConfigurationError(

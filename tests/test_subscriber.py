@@ -365,6 +365,24 @@ class TestSubscriptions:
         with pytest.raises(ConfigurationError, match="needs credentials"):
             Subscriber(markets=[])
 
+    def test_a_market_of_the_user_channel_in_either_spelling(self, server: FakeServer) -> None:
+        """A short id is subscribed padded; events come with the id that the wire has."""
+        short, padded = "0x01" + "ab" * 30, "0x01" + "ab" * 30 + "00"
+        seen = Recorder()
+        sub = Subscriber(credentials=KEYS, markets=[short.upper()], options=server.options())
+        sub.on_order(seen, market=padded)
+        with sub:
+            record = server.wait_for_connection("user")
+            sub.subscribe(markets=[padded])
+            for market in (short, padded, short.upper()):
+                server.send(make_order(market=market))
+            _settle(server, sub)
+            sub.unsubscribe(markets=[short])
+            assert server.wait_until(lambda: not record.open, DEADLINE)
+
+        assert [short, padded, short.upper()] == [order.market for order in seen.items]
+        assert sub.subscriptions.markets == frozenset()
+
 
 class TestPulling:
     def test_events_iterates_on_the_callers_thread(self, server: FakeServer) -> None:

@@ -154,6 +154,14 @@ def test_condition_ids_are_kept_in_lower_case() -> None:
     assert {CONDITION, "0xab"} == check_markets([CONDITION.upper().replace("0X", "0x"), "0xAB"])
 
 
+def test_two_spellings_of_a_condition_id_are_one_market() -> None:
+    """One of 31 bytes is kept as it is when padded, in lists and in filters."""
+    short = "0x01" + "ab" * 30
+
+    assert {f"{short}00"} == check_markets([short, short.upper(), f"{short}00"])
+    assert {f"{short}00"} == check_filter_markets(short)
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.wire.updates import Change, Changes, Snapshot
 
 from .book import UNSUBSCRIBED, BookCore
@@ -47,7 +48,7 @@ class Books:
         self.verifier = Verifier(verify)
         self.counts = self.verifier.counts
         self._cores: dict[str, BookCore] = {}
-        self._by_market: dict[str, dict[str, BookCore]] = {}
+        self._by_market: dict[str, dict[str, BookCore]] = {}  # by the key of its condition id
         self._changed: dict[BookCore, None] = {}  # since `publish` was last called
         self._replaced: list[tuple[BookCore, str]] = []
 
@@ -70,10 +71,11 @@ class Books:
     def remove(self, asset_id: str) -> None:
         core = self._cores.pop(asset_id, None)
         if core is not None:
-            of_market = self._by_market.get(core.market, {})
+            market = condition_key(core.market)
+            of_market = self._by_market.get(market, {})
             of_market.pop(asset_id, None)
             if not of_market:
-                self._by_market.pop(core.market, None)
+                self._by_market.pop(market, None)
             self._forget(core)
             self.verifier.recipe.forget(core)
             core.mark_stale(UNSUBSCRIBED)
@@ -102,7 +104,7 @@ class Books:
         core.received_at = now
         if core.continuous_from is None:
             core.continuous_from = now
-        self._by_market.setdefault(core.market, {})[core.asset_id] = core
+        self._by_market.setdefault(condition_key(core.market), {})[core.asset_id] = core
         for timestamp_ms, change in held:
             core.apply(timestamp_ms, (change,), verifier.verify)
         if held:
@@ -258,7 +260,7 @@ class Books:
         self._changed.pop(core, None)
 
     def _of_market(self, market: str) -> list[BookCore]:
-        return list(self._by_market.get(market, {}).values())
+        return list(self._by_market.get(condition_key(market), {}).values())
 
     def set_tick_size(self, asset_id: str, tick_size: Decimal, now: float) -> list[BookCore]:
         core = self._cores.get(asset_id)
@@ -276,7 +278,7 @@ class Books:
         self, market: str, asset_id: str, price: Decimal, now: float
     ) -> list[BookCore]:
         """Both tokens of a market carry the same last price in their hashes."""
-        cores = dict(self._by_market.get(market, {}))
+        cores = {core.asset_id: core for core in self._of_market(market)}
         if asset_id in self._cores:
             cores[asset_id] = self._cores[asset_id]
         if all(
@@ -299,11 +301,12 @@ class Books:
         self, reason: str, *, asset_id: str | None = None, market: str | None = None
     ) -> list[BookCore]:
         """Mark one asset's book, one market's or all; returns those that were live until now."""
+        key = None if market is None else condition_key(market)
         stale = [
             core
             for core in self._cores.values()
             if (asset_id is None or core.asset_id == asset_id)
-            and (market is None or core.market == market)
+            and (key is None or condition_key(core.market) == key)
             and core.mark_stale(reason)
         ]
         for core in stale:

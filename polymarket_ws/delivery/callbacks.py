@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field, fields, frozen
 
 from polymarket_ws.books.live_book import LiveBook
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.errors import callback_name as callback_name
 from polymarket_ws.events import EVENTS, Event
@@ -30,6 +31,7 @@ class Registration:
     callback: Callback
     asset_ids: frozenset[str] | None = None
     markets: frozenset[str] | None = None
+    """Keys of condition ids."""
     top_only: bool = False
     seen: dict[str, tuple[object, ...]] = field(factory=dict)
     """With `top_only`: the top it was last called with, by asset. The callback thread's own."""
@@ -48,7 +50,7 @@ class Registration:
         return self._matches_market(market)
 
     def _matches_market(self, market: str) -> bool:
-        return self.markets is None or market.lower() in self.markets
+        return self.markets is None or condition_key(market) in self.markets
 
     def is_news(self, asset_id: str, book: LiveBook) -> bool:
         """With `top_only`: whether prices, sizes or validity differ from those of the last call."""

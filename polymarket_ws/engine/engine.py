@@ -12,6 +12,7 @@ from polymarket_ws.account.views import Account
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.clock import SYSTEM, Clock
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.delivery.callbacks import Callbacks
 from polymarket_ws.delivery.dispatcher import Dispatcher
@@ -135,7 +136,7 @@ class Engine:
             )
         if scope is _BY_MARKET and event.family is _OWN:
             markets = self.subscriptions.markets
-            return markets is None or getattr(event, "market", "").lower() in markets
+            return markets is None or condition_key(getattr(event, "market", "")) in markets
         return True
 
     def fail(self, error: PolymarketWsError) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from attrs import field, frozen
 
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.events import EVENTS, OWN, Event, Order, Unknown
 
@@ -152,7 +153,7 @@ def _wants_own(record: ConnectionRecord, event: Mapping[str, Any]) -> bool:
     # (py-sdk#102).
     if not record.markets:
         return record.markets is None or event["event_type"] == Order.event_type
-    return event.get("market") in record.markets
+    return condition_key(str(event.get("market"))) in map(condition_key, record.markets)
 
 
 def assets_of(event: Mapping[str, Any]) -> set[str]:

@@ -77,6 +77,21 @@ def test_staleness_has_an_extent(who: dict[str, str], stale: list[str]) -> None:
     assert stale == [core.asset_id for core in books.mark_stale("decode_error", **who)]
 
 
+def test_a_market_may_be_written_in_two_ways() -> None:
+    """A print, a flaw and the removal of an asset find the books of their market all the same."""
+    books, [yes, no] = make_books(YES, NO)
+    short = "0x02" + "ab" * 30
+    for asset_id, market in ((YES, short), (NO, f"{short.upper()}00")):
+        books.replace(snapshot(asset_id=asset_id)._replace(market=market), now=0)
+    books.set_last_trade_price(f"{short}00", YES, Decimal("0.5"), now=1)
+
+    assert (short, Decimal("0.5")) == (yes.market, no.last_trade_price)
+    books.remove(YES)
+    books.set_last_trade_price(short, YES, Decimal("0.6"), now=2)
+    assert (Decimal("0.5"), Decimal("0.6")) == (yes.last_trade_price, no.last_trade_price)
+    assert [NO] == [core.asset_id for core in books.mark_stale("decode_error", market=short)]
+
+
 def test_a_removed_asset_is_forgotten() -> None:
     """Its messages change nothing, its market is not kept, and removing it again is a no-op."""
     books, [yes, no] = make_books(YES, NO)

@@ -284,6 +284,16 @@ def test_a_market_is_the_same_in_capitals() -> None:
     assert registration.matches_book("1", "0xAb")
 
 
+def test_a_market_is_the_same_when_it_is_padded() -> None:
+    """Filters are kept in the longer spelling; the wire may have either."""
+    short = "0x01" + "ab" * 30
+    registration = register(show, markets=frozenset([f"{short}00"]))
+
+    assert registration.matches(book("1", short))
+    assert registration.matches_book("1", f"{short}00")
+    assert not registration.matches_book("1", f"{short}01")
+
+
 def test_a_price_change_passes_whole_if_any_entry_does() -> None:
     """It may name the twin token besides."""
     registration = register(show, "price_change", asset_ids=frozenset("1"))

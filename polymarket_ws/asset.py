@@ -6,6 +6,10 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from .logs import printable
+
+LABEL_CHARS = 40
+
 
 @frozen(kw_only=True)
 class Asset:
@@ -42,3 +46,20 @@ class Asset:
 
     def __str__(self) -> str:
         return f"{self.question}: {self.outcome}"
+
+
+def label_of(asset: Asset, chars: int = LABEL_CHARS) -> str:
+    """`str(asset)` for a line: of at most so many characters, the outcome kept longer than the
+    question, and printable.
+    """
+    outcome = _cut(printable(asset.outcome), chars // 2)
+    return f"{_cut(printable(asset.question), chars - len(outcome) - 2)}: {outcome}"
+
+
+def name_of(asset_id: str, asset: Asset | None) -> str:
+    """What a log or an exception calls an asset: its label, if it has one, and its whole id."""
+    return asset_id if asset is None else f"{label_of(asset)} ({asset_id})"
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[: chars - 1].rstrip()}…"

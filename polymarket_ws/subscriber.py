@@ -25,7 +25,13 @@ from .net.descriptors import close_copies
 from .options import Options, is_readable_on_the_way
 from .process import ExitHook, ForkHook, handling_signals, why_not_to_start
 from .stats import Stats
-from .subscriptions import AssetIds, Subscriptions, check_asset_ids, check_markets
+from .subscriptions import (
+    AssetIds,
+    Subscriptions,
+    check_asset_ids,
+    check_assets,
+    check_markets,
+)
 from .wire.fast_path import forget_levels
 
 logger = Log(__name__)
@@ -101,7 +107,7 @@ class Subscriber(Registrars, EventSource):
             )
         if credentials is not None:
             _check_insecure(options or Options())
-        assets = check_asset_ids(asset_ids)
+        assets = check_assets(asset_ids)
         wanted_markets = None if markets is None else check_markets(markets)
         self._options = options or Options()
         self._credentials = credentials
@@ -111,8 +117,9 @@ class Subscriber(Registrars, EventSource):
         self._runs = Runs(self._name, self._options, credentials, self._callbacks, _forget)
         self._runs.want(
             Subscriptions(
-                asset_ids=assets,
+                asset_ids=frozenset(assets),
                 markets=frozenset() if credentials is None else wanted_markets,
+                assets={id_: asset for id_, asset in assets.items() if asset is not None},
             )
         )
         _fork_hook.watch(self)
@@ -154,14 +161,19 @@ class Subscriber(Registrars, EventSource):
             OSError, RuntimeError: the system has no descriptor or thread left for them; nothing
                 has changed.
         """
-        assets, added = check_asset_ids(asset_ids), check_markets(markets)
+        assets, added = check_assets(asset_ids), check_markets(markets)
         if added and self._credentials is None:
             raise ConfigurationError("markets are of the user channel, which needs credentials")
         with self._runs.lock:
             before = self._runs.wanted
-            after = None if before.markets is None else before.markets | added
+            known = {id_: asset for id_, asset in assets.items() if asset is not None}
+            after = Subscriptions(
+                asset_ids=before.asset_ids | assets.keys(),
+                markets=None if before.markets is None else before.markets | added,
+                assets={**before.assets, **known},
+            )
             try:
-                self._runs.want(Subscriptions(asset_ids=before.asset_ids | assets, markets=after))
+                self._runs.want(after)
             except (OSError, RuntimeError):  # another shard's thread or descriptors: none is left
                 self._runs.want(before)
                 raise
@@ -181,8 +193,13 @@ class Subscriber(Registrars, EventSource):
                     "all markets are subscribed, so single ones cannot be taken out: "
                     "name the wanted ones in Subscriber(markets=...)"
                 )
-            after = None if before.markets is None else before.markets - removed
-            self._runs.want(Subscriptions(asset_ids=before.asset_ids - assets, markets=after))
+            self._runs.want(
+                Subscriptions(
+                    asset_ids=before.asset_ids - assets,
+                    markets=None if before.markets is None else before.markets - removed,
+                    assets={i: asset for i, asset in before.assets.items() if i not in assets},
+                )
+            )
 
     # What is known.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .asset import Asset
 from .condition_ids import condition_key
@@ -35,15 +35,26 @@ class Subscriptions:
     markets: frozenset[str] | None = frozenset()
     """Condition ids of the user channel, in lower case and of 64 digits; None is all markets, an
     empty set none."""
+    assets: Mapping[str, Asset] = field(factory=dict, eq=False, repr=False)
+    """Those of `asset_ids` that were given as Assets, by their ids. Two are equal without it."""
 
 
 def check_asset_ids(value: AssetIds, argument: str = "asset_ids") -> frozenset[str]:
-    """The token ids in `value`, as strings.
+    """The token ids in `value`, as strings; as `check_assets`."""
+    return frozenset(check_assets(value, argument))
+
+
+def check_assets(value: AssetIds, argument: str = "asset_ids") -> dict[str, Asset | None]:
+    """The token ids in `value`, as strings, each with its Asset if it was given as one.
 
     Raises:
         ConfigurationError: not an iterable of token ids; the sentence says what it looks like.
     """
-    return frozenset(_asset_id(item, argument) for item in _items(value, argument, "token ids"))
+    checked: dict[str, Asset | None] = {}
+    for item in _items(value, argument, "token ids"):
+        asset_id, asset = _asset_id(item, argument), item if isinstance(item, Asset) else None
+        checked[asset_id] = asset or checked.get(asset_id)
+    return checked
 
 
 def check_markets(value: Iterable[str], argument: str = "markets") -> frozenset[str]:

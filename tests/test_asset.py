@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from decimal import Decimal
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
+from kit.assets import asset
 
-from polymarket_ws.asset import Asset
+from polymarket_ws.asset import LABEL_CHARS, label_of, name_of
 
-ASSET = Asset(
-    asset_id="71",
-    outcome="Yes",
-    market="0x" + "1" * 64,
-    question="Will it rain?",
-    slug="will-it-rain",
-    event_slug="weather",
-    tick_size=Decimal("0.01"),
-    min_order_size=Decimal(5),
-    neg_risk=False,
-    closed=False,
-)
+ASSET = asset()
 
 
 def test_it_is_shown_by_its_question_and_outcome() -> None:
@@ -35,3 +24,33 @@ def test_it_is_a_value() -> None:
     assert {ASSET} == {ASSET, pickle.loads(pickle.dumps(ASSET))}
     with pytest.raises(FrozenInstanceError):
         ASSET.closed = True  # type: ignore[misc]  # the point
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome", "label"),
+    [
+        ("Will it rain?", "Yes", "Will it rain?: Yes"),
+        (
+            "Who will win the long and hard race of 2026?",
+            "No",
+            "Who will win the long and hard race…: No",
+        ),
+        (
+            "Who will win the race?",
+            "A team of a long name",
+            "Who will win the…: A team of a long na…",
+        ),
+        ("Rain\x1b[2J", "No\n", "Rain\\x1b[2J: No\\n"),
+    ],
+)
+def test_a_label_is_short_and_keeps_the_outcome(question: str, outcome: str, label: str) -> None:
+    """One line that a terminal obeys in nothing; both tokens of a market are told apart."""
+    named = label_of(asset(question=question, outcome=outcome))
+
+    assert label == named
+    assert len(named) <= LABEL_CHARS
+
+
+def test_a_log_has_the_label_and_the_id() -> None:
+    """The id alone where nothing is known of it."""
+    assert ("71", "Will it rain?: Yes (71)") == (name_of("71", None), name_of("71", ASSET))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from kit.assets import asset
 
-from polymarket_ws.asset import Asset
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.subscriptions import (
     Subscriptions,
     check_asset_ids,
+    check_assets,
     check_filter_assets,
     check_filter_markets,
     check_markets,
@@ -60,22 +61,18 @@ def test_any_iterable_of_token_ids_is_taken(value: Any) -> None:
 
 def test_assets_are_taken_for_their_ids() -> None:
     """What a lookup found is wanted, and filtered by, as it is: one or several."""
-    asset = Asset(
-        asset_id=TOKEN,
-        outcome="Yes",
-        market=CONDITION,
-        question="Will it rain?",
-        slug="will-it-rain",
-        event_slug="",
-        tick_size=None,
-        min_order_size=None,
-        neg_risk=None,
-        closed=False,
-    )
+    rain = asset(TOKEN)
 
-    assert {TOKEN, "1"} == check_asset_ids([asset, "1"]) == check_filter_assets([asset, 1])
-    assert {TOKEN} == check_filter_assets(asset)
-    assert "asset_ids is a Asset: pass a list of token ids" == sentence(check_asset_ids, asset)
+    assert {TOKEN, "1"} == check_asset_ids([rain, "1"]) == check_filter_assets([rain, 1])
+    assert {TOKEN} == check_filter_assets(rain)
+    assert "asset_ids is a Asset: pass a list of token ids" == sentence(check_asset_ids, rain)
+
+
+def test_an_asset_is_kept_beside_its_id() -> None:
+    """Also when the plain id is named again; the last Asset of an id counts."""
+    old, new = asset(TOKEN, closed=True), asset(TOKEN)
+
+    assert {TOKEN: new, "1": None} == check_assets([old, new, TOKEN, "1"])
 
 
 def test_nothing_is_a_set_too() -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from attrs import define, field
 
+from polymarket_ws.asset import Asset, name_of
 from polymarket_ws.events import Book, LastTradePrice
 from polymarket_ws.wire.prices import level_of, price_of
 from polymarket_ws.wire.updates import Change, Snapshot
@@ -56,6 +57,9 @@ class BookCore:
     """After the newest message. Used by the writer, and under the lock."""
     told: _State = _EMPTY
     """What was published when `on_book_update` was last asked for. Used by the writer alone."""
+    asset: Asset | None = None
+    """What is known of the asset, if it was subscribed as an Asset. Set under the Subscriber's lock
+    alone, on any thread."""
     market: str = ""
     tick_size: Decimal | None = None
     last_trade_price: Decimal | None = None
@@ -77,6 +81,11 @@ class BookCore:
     _bids: BookSide = field(factory=BookSide)
     _asks: BookSide = field(factory=BookSide)
     _snapshot_ms: int = 0
+
+    @property
+    def name(self) -> str:
+        """What logs and exceptions call it."""
+        return name_of(self.asset_id, self.asset)
 
     @property
     def sides(self) -> BookSides:

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from polymarket_ws.asset import Asset, label_of
 from polymarket_ws.clock import SYSTEM, Clock
 from polymarket_ws.events import Book, LastTradePrice, Level, Side, plain
 from polymarket_ws.wire.prices import level_of, price_of
@@ -72,6 +73,11 @@ class LiveBook:
     def asset_id(self) -> str:
         """Token id."""
         return self._core.asset_id
+
+    @property
+    def asset(self) -> Asset | None:
+        """The Asset that it was subscribed as; None if it was a plain id."""
+        return self._core.asset
 
     @property
     def market(self) -> str:
@@ -290,6 +296,8 @@ class LiveBook:
     def __repr__(self) -> str:
         shown, asset_id = self._core.published, self.asset_id
         short = asset_id if len(asset_id) <= 16 else f"{asset_id[:8]}…{asset_id[-4:]}"
+        if self.asset is not None:
+            short = repr(label_of(self.asset))
         bid = "x".join(shown.bid) if shown.bid else "-"
         ask = "x".join(shown.ask) if shown.ask else "-"
         return f"<LiveBook {short} {bid} / {ask} {self.stale_reason or 'live'}>"

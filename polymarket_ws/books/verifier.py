@@ -238,7 +238,7 @@ class Verifier:
         bid, ask = core.published.bid, core.published.ask
         logger.warning(
             "book %s: best prices %s/%s, but the server says %s/%s",
-            core.asset_id,
+            core.name,
             bid and bid[0],
             ask and ask[0],
             *core.verification.told_best,
@@ -311,7 +311,7 @@ class Verifier:
         if core.find(cause):
             if core.is_mismatched:
                 self.counts.hash_mismatches += 1
-                logger.info("book %s: its levels do not have the server's hash", core.asset_id)
+                logger.info("book %s: its levels do not have the server's hash", core.name)
             self.suspects.watch(core, now)
 
 

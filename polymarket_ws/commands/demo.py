@@ -12,10 +12,12 @@ from functools import partial
 
 from attrs import define, field
 
+from polymarket_ws.asset import Asset, label_of
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.delivery.streams import EventStream
 from polymarket_ws.events import Connected, Disconnected, Event, LastTradePrice, Order, Trade, plain
+from polymarket_ws.rest.gamma import read_market
 from polymarket_ws.subscriber import Subscriber
 from polymarket_ws.testing import FakeServer, SimulatedExchange
 
@@ -43,7 +45,8 @@ class Demo:
     seconds: float
     _exchange: SimulatedExchange = field(factory=SimulatedExchange)
     _server: FakeServer = field(init=False)
-    _asset_ids: tuple[str, ...] = field(init=False)
+    _assets: dict[str, Asset] = field(init=False)
+    """By their ids, in the order of their markets."""
     _asked_to_end: bool = False
     _begun_at: float = 0.0
     _cut_at: float | None = None
@@ -58,7 +61,8 @@ class Demo:
 
     def __attrs_post_init__(self) -> None:
         self._server = FakeServer(self._exchange)
-        self._asset_ids = self._exchange.asset_ids
+        markets = map(read_market, self._exchange.gamma_markets())
+        self._assets = {asset.asset_id: asset for assets in markets for asset in assets}
 
     def run(self) -> None:
         """Show it until its seconds have passed or Ctrl-C, then sum it up."""
@@ -80,7 +84,9 @@ class Demo:
         # This server lets anyone in; one's own events are those of the exchange's key.
         credentials = Credentials(self._exchange.api_key, "demo", "demo")
         options = self._server.options(backoff_cap=0.5)  # its outage is short
-        return Subscriber(self._asset_ids, credentials=credentials, options=options, name="demo")
+        return Subscriber(
+            self._assets.values(), credentials=credentials, options=options, name="demo"
+        )
 
     def _show(self, subscriber: Subscriber, events: EventStream[Event]) -> None:
         if is_terminal(sys.stdout):
@@ -162,7 +168,7 @@ class Demo:
 
     def _note_trade(self, event: LastTradePrice | Trade, whose: str) -> None:
         what = f"{event.side} {plain(event.size)} at {plain(event.price)}"
-        self._trades.append(f"{short(event.asset_id)}  {what}{whose}")
+        self._trades.append(f"{self._label(event.asset_id)}  {what}{whose}")
         self._tell(f"{self._elapsed():5.1f} s  trade  {self._trades[-1]}")
 
     def _note(self, text: str, tone: str) -> None:
@@ -196,13 +202,18 @@ class Demo:
 
     def _books(self, subscriber: Subscriber) -> list[LiveBook]:
         """In the order of their markets, the two tokens of one below each other."""
-        return [subscriber.books[asset_id] for asset_id in self._asset_ids]
+        return [subscriber.books[asset_id] for asset_id in self._assets]
+
+    def _label(self, asset_id: str) -> str:
+        """Of one's own trades some may be in a market that opened later."""
+        asset = self._assets.get(asset_id)
+        return short(asset_id) if asset is None else label_of(asset)
 
     def _tell_books(self, subscriber: Subscriber) -> None:
         books = self._books(subscriber)
         live = sum(book.valid for book in books)
-        top = books[0].top
-        first = f"{short(books[0].asset_id)}  {level_text(top.bid)} / {level_text(top.ask)}"
+        top, label = books[0].top, self._label(books[0].asset_id)
+        first = f"{label}  {level_text(top.bid)} / {level_text(top.ask)}"
         self._tell(
             f"{self._elapsed():5.1f} s  books  {live} live, {len(books) - live} stale; {first}"
         )

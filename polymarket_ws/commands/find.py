@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from polymarket_ws.asset import label_of
 from polymarket_ws.errors import LookupFailed
 from polymarket_ws.logs import printable
 from polymarket_ws.lookup import Asset, find_assets
-
-_QUESTION_CHARS = 32
 
 
 def find_open(arguments: Sequence[str], gamma_url: str) -> list[str | Asset]:
@@ -36,7 +35,7 @@ def find_open(arguments: Sequence[str], gamma_url: str) -> list[str | Asset]:
 
 def labels_of(assets: Sequence[str | Asset]) -> dict[str, str]:
     """What a line says in the place of an asset id, for those that were looked up."""
-    return {asset.asset_id: _label(asset) for asset in assets if isinstance(asset, Asset)}
+    return {asset.asset_id: label_of(asset) for asset in assets if isinstance(asset, Asset)}
 
 
 def table_lines(assets: Sequence[Asset]) -> Iterator[str]:
@@ -53,10 +52,3 @@ def json_lines(assets: Sequence[Asset]) -> Iterator[str]:
     """A JSON object for each asset; numbers as text, as on the wire."""
     for asset in assets:
         yield json.dumps(attrs.asdict(asset), separators=(",", ":"), default=str)
-
-
-def _label(asset: Asset) -> str:
-    question = asset.question
-    if len(question) > _QUESTION_CHARS:
-        question = f"{question[: _QUESTION_CHARS - 1].rstrip()}…"
-    return printable(f"{question}: {asset.outcome}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
-from polymarket_ws.asset import Asset
+from polymarket_ws.asset import Asset, name_of
 from polymarket_ws.delivery.streams import EventStream
 from polymarket_ws.events import Connected, Disconnected, Event
 from polymarket_ws.logs import Log
@@ -103,7 +103,8 @@ class StreamCommand:
 
     def _hint(self) -> None:
         """Say once which assets the server seems not to know; it leaves them out."""
-        absent = [b.asset_id for b in self._subscriber.books.values() if not b.market]
+        books = self._subscriber.books.values()
+        absent = [name_of(book.asset_id, book.asset) for book in books if not book.market]
         if absent and self._connected and not self._hinted:
             self._hinted = True
             logger.warning(

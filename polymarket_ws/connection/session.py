@@ -351,7 +351,7 @@ class Session:
                 "%s: not understood (%d so far): %s", self.name, self.tally.decode_errors, error
             )
         for core in stale:
-            logger.warning("%s: the book of %s is stale: %s", self.name, core.asset_id, error)
+            logger.warning("%s: the book of %s is stale: %s", self.name, core.name, error)
         items.extend(stale)
         items.append(error)
         if stale:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from attrs import define
 
+from polymarket_ws.asset import name_of
 from polymarket_ws.books.book import NO_SNAPSHOT
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.events import State
@@ -65,7 +66,10 @@ class Readiness:
 
     def sentence(self, missing: Missing, timeout: float) -> str:
         """What the TimeoutError of wait_ready says."""
-        names = [*(f"the book of {id_}" for id_ in missing.asset_ids), *missing.channels]
+        books = self._books()
+        assets = {id_: books[id_].asset if id_ in books else None for id_ in missing.asset_ids}
+        names = [f"the book of {name_of(id_, asset)}" for id_, asset in assets.items()]
+        names += missing.channels
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         sentence = f"not ready within {timeout:g} s: missing {listed}"
         told = [shard.failover.leader.last_error for shard in self._shards]

@@ -125,6 +125,9 @@ class Runs:
         self.wanted = subscriptions
         wanted = subscriptions.asset_ids
         added = {id_: self._make_core(id_) for id_ in sorted(wanted - self._cores.keys())}
+        for id_, asset in subscriptions.assets.items():
+            if id_ in self._cores:
+                self._cores[id_].asset = asset
         self._cores = {id_: c for id_, c in {**self._cores, **added}.items() if id_ in wanted}
         for id_ in self.books.keys() - wanted:
             self.books[id_]._leave()
@@ -212,7 +215,7 @@ class Runs:
             core.renew_locks()
 
     def _make_core(self, asset_id: str) -> BookCore:
-        core = BookCore(asset_id)
+        core = BookCore(asset_id, asset=self.wanted.assets.get(asset_id))
         self._made_cores.add(core)
         return core
 

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 import pytest
+from kit.assets import asset
 from kit.books import (
     MARKET,
     NO,
@@ -126,6 +127,16 @@ def test_a_long_asset_id_is_shortened_in_a_repr() -> None:
     book = LiveBook(BookCore("1234567890" * 7))
 
     assert "<LiveBook 12345678…7890 - / - no_snapshot>" == repr(book)
+
+
+def test_what_is_known_of_its_asset_is_shown() -> None:
+    """By the book and in its repr, for every run."""
+    book = LiveBook(BookCore("71"))
+    plain = book.asset
+    book._show(BookCore("71", asset=asset("71")))
+
+    assert (None, asset("71")) == (plain, book.asset)
+    assert "<LiveBook 'Will it rain?: Yes' - / - no_snapshot>" == repr(book)
 
 
 def test_age_is_never_negative() -> None:

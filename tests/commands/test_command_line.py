@@ -26,6 +26,7 @@ from polymarket_ws.commands.event_lines import json_line, readable, short
 from polymarket_ws.commands.screen import Line, Screen
 from polymarket_ws.commands.table import table
 from polymarket_ws.events import Disconnected, LevelChange, Unknown
+from polymarket_ws.rest.gamma import read_market
 from polymarket_ws.testing import (
     FakeServer,
     SimulatedExchange,
@@ -172,8 +173,8 @@ def test_stream_looks_up_what_is_no_asset_id(
     lines = capsys.readouterr().out
 
     assert 3 == len(lines.splitlines())
-    assert " book Will simulated market 1 resolve…: Yes 0" in lines
-    assert " book Will simulated market 1 resolve…: No 0" in lines
+    assert " book Will simulated market 1 resolve to…: Yes 0" in lines
+    assert " book Will simulated market 1 resolve to…: No 0" in lines
     assert f" book {short(exchange.asset_ids[2])} 0" in lines
 
 
@@ -391,6 +392,7 @@ def test_demo_shows_a_loss_and_its_recovery(capsys: pytest.CaptureFixture[str]) 
     assert 0 == code
     assert "market connection lost (reset): 6 books stale" in told
     assert "all 6 books live again" in told
+    assert re.search(r"trade  Will simulated market \d resolve to…: (Yes|No)  (BUY|SELL) ", told)
     assert "\x1b" not in told
     assert "The market connection was cut once (reset): 6 books were stale at once;" in summary
     assert "0 messages were not understood, 0 events dropped." in summary
@@ -552,11 +554,17 @@ def test_the_table_keeps_prices_whatever_the_width(columns: int) -> None:
     asset_ids = exchange.asset_ids
     with FakeServer(exchange) as server, Subscriber(asset_ids, options=server.options()) as sub:
         sub.wait_ready()
-        heading, *lines = table([sub.books[asset_id] for asset_id in asset_ids], columns)
+        books = [sub.books[asset_id] for asset_id in asset_ids]
+        heading, *lines = table(books, columns)
+        sub.subscribe(read_market(exchange.gamma_markets()[0]))
+        labelled = table(books, columns)[1:]
 
     assert {"asset", "bid", "ask"} <= set(heading.text.split())
     assert len(asset_ids) == len(lines)
-    assert all(len(line.text) <= max(columns, 29) for line in lines)
+    assert all(len(line.text) <= max(columns, 29) for line in [*lines, *labelled])
+    assert (columns >= 68) is labelled[0].text.startswith("Will simul")
+    assert ": Yes  " in labelled[0].text or columns < 68
+    assert labelled[2].text.startswith(short(asset_ids[2]))
 
 
 def test_a_resized_terminal_is_cleared(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from attrs import define, field
 
 from polymarket_ws.asset import Asset, name_of
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.events import Book, LastTradePrice
 from polymarket_ws.wire.prices import level_of, price_of
 from polymarket_ws.wire.updates import Change, Snapshot
@@ -86,6 +87,11 @@ class BookCore:
     def name(self) -> str:
         """What logs and exceptions call it."""
         return name_of(self.asset_id, self.asset)
+
+    @property
+    def market_key(self) -> str:
+        """What its market is compared by; "" while neither a snapshot nor its Asset told it."""
+        return condition_key(self.market or (self.asset.market if self.asset else ""))
 
     @property
     def sides(self) -> BookSides:

@@ -12,8 +12,10 @@ server writes them, so books keep the wire's own strings.
 Three fields are not in the message that the hash comes with, and are found by trying:
 
 - `min_order_size` and `neg_risk` never change for a market, and no message has them. `learn` tries
-  the known values on a snapshot, whose levels are sure, and keeps those that fit.
-- `tick_size` is told by the answer to a subscription, and by tick_size_change.
+  those of the Asset, where there is one, then the usual values on a snapshot, whose levels are
+  sure, and keeps those that fit.
+- `tick_size` is told by the answer to a subscription, and by tick_size_change; before, it is the
+  Asset's.
 - `last_trade_price` may be that of the market or of the asset, and may be newer than its
   last_trade_price message, which comes some 80 ms later. `fits` tries what was told, then the
   prices of levels that changed of late, and 1 less these: a trade may have been made there.
@@ -30,16 +32,18 @@ anything is torn down, and shelf.py gives the recipe up where it fits hardly any
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import define, field
+
+from polymarket_ws.asset import Asset
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -157,16 +161,30 @@ def _levels_text(levels: Sequence[str]) -> str:
 
 
 def find_parameters(
-    claim: Claim, tick_size: str, candidates: Sequence[str]
+    claim: Claim, tick_size: str, candidates: Sequence[str], asset: Asset | None = None
 ) -> tuple[Parameters, str] | None:
-    """The known combination, and the last trade price, with which a snapshot's own hash fits."""
-    for min_order_size in MIN_ORDER_SIZES:
-        for neg_risk in (False, True):
-            parameters = Parameters(min_order_size, neg_risk)
-            price = claim.find_price(parameters, tick_size, candidates)
-            if price is not None:
-                return parameters, price
+    """The known combination, and the last trade price, with which a snapshot's own hash fits.
+
+    Args:
+        claim: Of the snapshot.
+        tick_size: As the wire printed it.
+        candidates: What the last trade price may be.
+        asset: What it says of the parameters is tried first.
+    """
+    for parameters in _likely_parameters(asset):
+        price = claim.find_price(parameters, tick_size, candidates)
+        if price is not None:
+            return parameters, price
     return None
+
+
+def _likely_parameters(asset: Asset | None) -> Iterable[Parameters]:
+    sizes, risks = [*MIN_ORDER_SIZES], (False, True)
+    if asset is not None and asset.min_order_size is not None:
+        sizes.insert(0, f"{asset.min_order_size:f}")
+    if asset is not None and asset.neg_risk:
+        risks = (True, False)
+    return itertools.starmap(Parameters, itertools.product(dict.fromkeys(sizes), risks))
 
 
 def price_texts(price: Decimal) -> tuple[str, str]:
@@ -196,16 +214,17 @@ class HashProof:
     touched: deque[str] = field(factory=lambda: deque(maxlen=TOUCHED_PRICES))
     """Prices of the levels that changed of late: a trade may have been made there."""
 
-    def learn(self, claim: Claim, last_trade_price: str | None) -> bool:
+    def learn(self, claim: Claim, last_trade_price: str | None, asset: Asset | None = None) -> bool:
         """Take a snapshot's own hash: check it, or else find the parameters with which it fits.
 
         Args:
             claim: Of the snapshot.
             last_trade_price: As the snapshot has it; None when it has none.
+            asset: What is known of the asset; it may be outdated.
         """
         told = [] if last_trade_price is None else [last_trade_price]
         self.unexplained = None
-        found = find_parameters(claim, self.tick_size, [*told, *self._known(), ""])
+        found = find_parameters(claim, self.tick_size, [*told, *self._known(), ""], asset)
         if found is None:
             self.parameters = None
             return False
@@ -233,7 +252,7 @@ class HashProof:
             return False
         price = claim.find_price(self.parameters, self.tick_size, [self._fitting])
         if price is None:
-            candidates = chain(self._known(), self._maybe_traded(near))
+            candidates = itertools.chain(self._known(), self._maybe_traded(near))
             price = claim.find_price(self.parameters, self.tick_size, candidates)
         if price is None:
             return False
@@ -267,7 +286,7 @@ class HashProof:
 
     def _maybe_traded(self, near: Iterable[str]) -> Iterable[str]:
         """A trade touches the price on its own token and 1 less the price on the complement."""
-        for text in dict.fromkeys(chain(reversed(self.touched), near)):
+        for text in dict.fromkeys(itertools.chain(reversed(self.touched), near)):
             price = Decimal(text)
             yield from price_texts(price)
             yield from price_texts(1 - price)

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import define, field
 
+from polymarket_ws.asset import Asset
 from polymarket_ws.logs import Log
 from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.updates import Snapshot
@@ -129,7 +130,7 @@ class Verifier:
         if self.verify != "hash":
             return None, []
         proof, tick_size = core.proof, core.proof.tick_size
-        proof.tick_size = snapshot.tick_size or tick_size
+        proof.tick_size = snapshot.tick_size or tick_size or _tick_text(core.asset)
         found = self._compare_snapshot(core, snapshot, sides, now)
         if core.held.has_tick:  # the snapshot may be older
             proof.tick_size = tick_size
@@ -162,7 +163,7 @@ class Verifier:
         """Find what a snapshot's hash fits with; as `check_snapshot`."""
         last_trade_price = snapshot.last_trade_price or ("" if snapshot.is_answer else None)
         self.recipe.forget(core)
-        if core.proof.learn(claim, last_trade_price):
+        if core.proof.learn(claim, last_trade_price, core.asset):
             self.recipe.fitted[core] = None
             return FindingCause.HASH_FITS, []
         self.recipe.unfitted[core] = None
@@ -313,6 +314,11 @@ class Verifier:
                 self.counts.hash_mismatches += 1
                 logger.info("book %s: its levels do not have the server's hash", core.name)
             self.suspects.watch(core, now)
+
+
+def _tick_text(asset: Asset | None) -> str:
+    """The tick size before the wire told one, "" where it is not known either."""
+    return "" if asset is None or asset.tick_size is None else f"{asset.tick_size:f}"
 
 
 def _claim(snapshot: Snapshot, sides: BookSides) -> Claim:

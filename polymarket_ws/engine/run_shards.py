@@ -175,7 +175,7 @@ class RunShards:
     def _divide_market(self, cores: Mapping[str, BookCore]) -> list[Wanted]:
         names = self.callbacks.names() | self.streams.names()
         custom = self.options.custom_features or bool(names & CUSTOM_FEATURES)
-        parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market)
+        parts = self._partition.assign(cores, lambda asset_id: cores[asset_id].market_key)
         if not cores and names & _BROADCAST_NAMES:
             return [Wanted(custom_features=True, discovers=True), *(Wanted() for _ in parts[1:])]
         return [Wanted(part, {a: cores[a] for a in part}, custom) for part in parts]

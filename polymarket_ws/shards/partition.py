@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, field
 
@@ -18,8 +18,9 @@ class Partition:
     """Splits assets over connections, at most `limit` each. Sans-I/O.
 
     An asset stays where it is for as long as it is wanted, since its events keep their order on one
-    connection only. What is left free is filled first; both tokens of a market are put together
-    where the market is known. One thread at a time calls `assign`; any thread calls `share`.
+    connection only. What is left free is filled first; the tokens of a market are put together
+    where the market is known and they fit, even if a place stays free elsewhere. One thread at a
+    time calls `assign`; any thread calls `share`.
     """
 
     limit: int
@@ -36,20 +37,21 @@ class Partition:
         """The assets of each connection, by its number; an empty one is drained.
 
         Args:
-            wanted: All assets; a new one is put where there is room, in this order.
-            market_of: The condition id of a wanted asset; "" where it is not known yet. Kept, and
-                asked again when the asset leaves.
+            wanted: All assets; new ones are put where there is room, in this order, but those
+                whose market has a connection first.
+            market_of: The market of a wanted asset; "" where it is not known yet. Kept, and asked
+                again when the asset leaves.
         """
         ordered = list(dict.fromkeys(wanted))
         self._drain(frozenset(ordered))
         self._market_of = market_of
         homes = {self._market(a) or a: number for a, number in self._part_of.items()}
+        added: dict[str, list[str]] = {}
         for asset_id in ordered:
             if asset_id not in self._part_of:
-                market = self._market(asset_id) or asset_id
-                number = homes[market] = self._room(homes.get(market))
-                self._part_of[asset_id] = number
-                self._parts[number].add(asset_id)
+                added.setdefault(self._market(asset_id) or asset_id, []).append(asset_id)
+        for market in sorted(added, key=lambda market: market not in homes):
+            self._place(added[market], homes.get(market))
         return [frozenset(part) for part in self._parts]
 
     def share(self, number: int, event: Event) -> Event | None:
@@ -91,11 +93,23 @@ class Partition:
             if len(self._markets) > REMEMBERED:
                 del self._markets[next(iter(self._markets))]
 
-    def _room(self, preferred: int | None) -> int:
-        if preferred is not None and len(self._parts[preferred]) < self.limit:
-            return preferred
+    def _place(self, twins: Sequence[str], home: int | None) -> None:
+        """Put new assets of one market together, as far as there is room.
+
+        Args:
+            twins: The assets.
+            home: The connection of another one of their market; None without one.
+        """
+        for done, asset_id in enumerate(twins):
+            if home is None or len(self._parts[home]) >= self.limit:
+                home = self._room(min(len(twins) - done, self.limit))
+            self._part_of[asset_id] = home
+            self._parts[home].add(asset_id)
+
+    def _room(self, places: int) -> int:
+        """The first connection with so many places left."""
         for number, part in enumerate(self._parts):
-            if len(part) < self.limit:
+            if len(part) + places <= self.limit:
                 return number
         self._parts.append(set())
         return len(self._parts) - 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.assets import asset
 
 from polymarket_ws.books.proof import (
     MIN_ORDER_SIZES,
@@ -17,6 +19,7 @@ from polymarket_ws.books.proof import (
     HashProof,
     Levels,
     Parameters,
+    _likely_parameters,
     book_hash,
     book_head,
     find_parameters,
@@ -126,6 +129,33 @@ def test_parameters_are_found(min_order_size: str, neg_risk: bool, price: str) -
     found = find_parameters(claim(price, parameters), "0.01", ["0.870", ""])
 
     assert (parameters, price) == found
+
+
+@pytest.mark.parametrize(
+    ("known", "parameters"),
+    [
+        ({"min_order_size": Decimal("0.7")}, Parameters("0.7", False)),
+        ({"min_order_size": Decimal(7), "neg_risk": True}, Parameters("7", True)),
+        ({"min_order_size": Decimal(7), "neg_risk": None}, Parameters("7", True)),
+        ({"min_order_size": Decimal(7)}, USUAL),
+        ({"min_order_size": None, "neg_risk": True}, USUAL),
+    ],
+)
+def test_what_a_lookup_found_is_tried_first(known: dict[str, Any], parameters: Parameters) -> None:
+    """And then the usual ones, since it may be outdated."""
+    made = claim("0.870", parameters)
+
+    assert (parameters, "0.870") == find_parameters(made, "0.01", ["0.870"], asset(**known))
+
+
+def test_one_try_is_enough_with_a_lookup() -> None:
+    """Instead of up to 24 for each candidate of the last trade price."""
+    parameters = Parameters("0", True)
+    made, known = claim("", parameters), asset(min_order_size=Decimal(0), neg_risk=True)
+    tries = [next(iter(_likely_parameters(one))) == parameters for one in (None, known)]
+
+    assert [False, True] == tries
+    assert HashProof(tick_size="0.01").learn(made, "", known)
 
 
 @pytest.mark.parametrize(

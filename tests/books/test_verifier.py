@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import attrs
 import pytest
+from kit.assets import asset
 from kit.books import (
     MARKET,
     NEVER,
@@ -26,6 +27,7 @@ from kit.books import (
 )
 
 from polymarket_ws.books.book import BookCore
+from polymarket_ws.books.proof import Parameters
 from polymarket_ws.books.shelf import Books
 from polymarket_ws.books.suspects import SUSPECT_SECONDS
 from polymarket_ws.books.verifier import (
@@ -47,6 +49,32 @@ def test_a_snapshots_own_hash_verifies_it() -> None:
         books.counts.hash_mismatches,
         books.counts.unverifiable,
     )
+
+
+@pytest.mark.parametrize(
+    ("known", "integrity"),
+    [
+        ({"min_order_size": Decimal(7), "tick_size": Decimal("0.01")}, "verified"),
+        ({"min_order_size": Decimal(7), "tick_size": None}, "unverified"),
+        ({"min_order_size": Decimal(7), "tick_size": Decimal("0.1")}, "unverified"),
+        ({"min_order_size": None, "tick_size": Decimal("0.01")}, "unverified"),
+        (None, "unverified"),
+    ],
+)
+def test_what_a_lookup_found_verifies_where_the_wire_says_too_little(
+    known: dict[str, Decimal | None] | None, integrity: str
+) -> None:
+    """An unusual least size, and no tick yet; outdated values prove nothing and do no harm."""
+    books, told = Books("hash"), Told(YES)
+    core = BookCore(YES, asset=None if known is None else asset(YES, **known))
+    books.add(core)
+    told.parameters = Parameters("7", False)
+    books.replace(told.snapshot(is_answer=False), now=0)
+    early = core.integrity
+    told.parameters = Parameters("15", True)
+    books.replace(told.snapshot(2), now=1)
+
+    assert (integrity, "verified") == (early, core.integrity)
 
 
 @pytest.mark.parametrize("hash", [None, "", "0" * 40, "h1", REAL])

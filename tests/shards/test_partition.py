@@ -150,8 +150,8 @@ def test_no_more_parts_than_were_ever_needed(limit: int, steps: list[list[str]])
 
 
 @given(limits, wants)
-def test_twins_are_together_where_there_is_room(limit: int, steps: list[list[str]]) -> None:
-    """A new asset is apart from its twin only when the twin's part is full."""
+def test_twins_are_together_whenever_they_fit(limit: int, steps: list[list[str]]) -> None:
+    """Two new ones in any case; one that comes later, unless others filled the part before it."""
     partition = Partition(limit)
     before: dict[str, int] = {}
     for wanted in steps:
@@ -160,8 +160,47 @@ def test_twins_are_together_where_there_is_room(limit: int, steps: list[list[str
         for asset_id in after.keys() - before.keys():
             twin = str(int(asset_id) ^ 1)
             if twin in after and after[twin] != after[asset_id]:
-                assert limit in (len(parts[after[twin]]), len(parts[after[asset_id]]))
+                home = parts[after[twin]]
+                came = [a for a in home if a not in before and str(int(a) ^ 1) not in before]
+                assert limit == 1 or (twin in before and len(home) == limit and not came)
         before = after
+
+
+@given(limits, wants)
+def test_parts_are_few_with_known_markets_too(limit: int, steps: list[list[str]]) -> None:
+    """A part has a place left only if both tokens of a market would not fit into it."""
+    partition, most = Partition(limit), 0
+    for wanted in steps:
+        most = max(most, len(wanted))
+        room = limit - 1 if limit > 1 else 1
+
+        assert len(partition.assign(wanted, known)) <= -(-most // room)
+
+
+def test_twins_leave_a_place_free_rather_than_part() -> None:
+    """It is there for a single asset that comes later."""
+    partition = Partition(3)
+    early = partition.assign(["0", "1", "2", "3"], known)
+
+    assert [{"0", "1"}, {"2", "3"}] == early
+    assert [{"0", "1", "4"}, {"2", "3"}] == partition.assign(["0", "1", "2", "3", "4"], known)
+
+
+def test_a_twin_comes_before_a_stranger() -> None:
+    """The last place beside a token is its twin's, though another one is named before it."""
+    partition = Partition(2)
+    partition.assign(["0"], known)
+
+    assert [{"0", "1"}, {"4"}] == partition.assign(["0", "4", "1"], known)
+
+
+def test_a_market_of_more_tokens_than_a_connection_takes_is_split() -> None:
+    """Into as few as possible."""
+    parts = Partition(2).assign(
+        ["9", "0", "1", "2"], lambda asset_id: "0x0" if asset_id < "9" else ""
+    )
+
+    assert [{"9", "2"}, {"0", "1"}] == parts
 
 
 def test_a_market_is_remembered_when_its_assets_leave() -> None:

@@ -1,16 +1,18 @@
-"""An Asset that is subscribed is kept: its label is shown wherever the asset is."""
+"""An Asset that is subscribed is kept: its label is shown, what it says of its market is used."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from kit.assets import asset
 from kit.recorder import DEADLINE
 
 from polymarket_ws import Subscriber
-from polymarket_ws.testing import FakeServer, make_book, make_price_change
+from polymarket_ws.rest.gamma import read_market
+from polymarket_ws.testing import FakeServer, SimulatedExchange, make_book, make_price_change
 
 YES, NO = asset("1"), asset("2", outcome="No")
 
@@ -65,3 +67,24 @@ def test_the_label_stands_in_logs_and_exceptions(
     assert "book 2: best prices 0.41/0.6, but the server" in caplog.text
     assert "the book of Will it rain?: Yes (1) is stale: " in caplog.text
     assert "the book of 2 is stale: " in caplog.text
+
+
+def test_what_a_lookup_found_proves_books_and_keeps_twins_together() -> None:
+    """A least size that nobody knows to try; and with places for three, one market a connection."""
+    exchange = SimulatedExchange(markets=3, min_order_size=Decimal(7))
+    assets = [a for market in exchange.gamma_markets() for a in read_market(market)]
+    with FakeServer(exchange) as server:
+        options = server.options(max_assets_per_connection=3)
+        with (
+            Subscriber(assets, options=options) as sub,
+            Subscriber(exchange.asset_ids[:1], options=options) as other,
+        ):
+            sub.wait_ready(DEADLINE)
+            other.wait_ready(DEADLINE)
+            proofs = {book.integrity for book in sub.books.values()}
+            unproved = {book.integrity for book in other.books.values()}
+            served = [record.asset_ids for record in server.open_connections()]
+
+    assert ({"verified"}, {"unverified"}) == (proofs, unproved)
+    for yes, no in zip(assets[::2], assets[1::2], strict=True):
+        assert {yes.asset_id, no.asset_id} in served

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
+import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +23,7 @@ import pytest
 from nbclient import NotebookClient
 
 import polymarket_ws
+from polymarket_ws import Subscriber
 from polymarket_ws.testing import FakeServer, SimulatedExchange
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -40,15 +46,162 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-def _wait_for_line(process: subprocess.Popen[str], pattern: str) -> list[str]:
-    """The lines up to the first that matches; fails when the program ends before."""
+def _wait_for_line(process: subprocess.Popen[str], *patterns: str) -> None:
+    """Read until each pattern was in a line, in any order; fails when the program ends before."""
     assert process.stdout is not None
     lines: list[str] = []
+    missing = set(patterns)
     for line in process.stdout:
         lines.append(line)
-        if re.search(pattern, line):
-            return lines
-    pytest.fail(f"no line like {pattern!r} in {lines}")
+        missing -= {pattern for pattern in missing if re.search(pattern, line)}
+        if not missing:
+            return
+    pytest.fail(f"no lines like {missing} in {lines}")
+
+
+@contextlib.contextmanager
+def _program(name: str, *arguments: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """An example in a process of its own, ended by force if it takes too long."""
+    with subprocess.Popen(
+        [sys.executable, EXAMPLES / name, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **environment},
+    ) as process:
+        killer = threading.Timer(PATIENCE, process.kill)
+        killer.start()
+        try:
+            yield process
+        finally:
+            killer.cancel()
+            process.kill()
+
+
+def test_the_script_writes_each_top_to_sqlite(server: FakeServer, tmp_path: Path) -> None:
+    """Its newest row is the book's top; at the end, no price is left for the present one."""
+    exchange, file = server.exchange, tmp_path / "tops.sqlite"
+    assert exchange is not None
+    yes = exchange.asset_ids[0]
+    script, arguments = _load("tops_to_sqlite"), [str(file), yes, "--market-url", server.url()]
+    thread = threading.Thread(target=script.main, args=[arguments])
+    thread.start()
+    try:
+        server.wait_for_connection(timeout=PATIENCE)
+        (sub,) = polymarket_ws.running()
+        sub.wait_ready(PATIENCE)
+        server.play(lambda exchange: exchange.trade(yes, "BUY", "25"))
+        server.settle(sub, PATIENCE)
+        bid, ask = exchange.book(yes).top
+    finally:
+        for sub in polymarket_ws.running():
+            sub.stop()
+        thread.join(PATIENCE)
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        rows = database.execute("SELECT bid, bid_size, ask, ask_size, state FROM tops").fetchall()
+
+    assert bid is not None
+    assert ask is not None
+    assert len(rows) >= 3
+    assert (*map(str, (*bid, *ask)), "live") == rows[-2]
+    assert (None, None, None, None, "stale") == rows[-1]
+
+
+def test_the_recorder_loses_nothing_at_sigterm(server: FakeServer, tmp_path: Path) -> None:
+    """It ends with 0, and the file has as many events as it says."""
+    exchange, file = server.exchange, tmp_path / "events.jsonl"
+    assert exchange is not None
+    arguments = [file, *exchange.asset_ids, "--market-url", server.url("market")]
+    with _program("record_events.py", *arguments) as recorder:
+        server.wait_for_connection(timeout=PATIENCE)
+        server.play(500)
+        recorder.send_signal(signal.SIGTERM)
+        told, _ = recorder.communicate(timeout=PATIENCE)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+
+    assert 0 == recorder.returncode
+    assert f" {len(lines)} events written, 0 lost, 0 gaps" in told
+    assert set(exchange.asset_ids[:6]) == {line["asset_id"] for line in lines[:6]}
+
+
+class _StuckFile(io.StringIO):
+    """Takes its first line after the test is done with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stuck, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, text: str) -> int:
+        self.is_stuck.set()
+        self.go_on.wait(PATIENCE)
+        return super().write(text)
+
+
+def test_a_recorder_that_cannot_write_says_so(
+    server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What still waits when its patience ends is counted, and the exit code is 1."""
+    exchange = server.exchange
+    assert exchange is not None
+    caplog.set_level("INFO")
+    script, file, stopping, codes = _load("record_events"), _StuckFile(), threading.Event(), []
+    script.PATIENCE = 0.01
+    sub = Subscriber(exchange.asset_ids, options=server.options())
+    thread = threading.Thread(target=lambda: codes.append(script.record(sub, file, stopping)))
+    thread.start()
+    try:
+        assert file.is_stuck.wait(PATIENCE)
+        server.play(50)
+        assert server.wait_until(lambda: sub.stats().queue_depth > 0, PATIENCE)
+        stopping.set()
+        thread.join(PATIENCE)
+    finally:
+        file.go_on.set()
+        sub.stop(PATIENCE)
+
+    assert [1] == codes
+    assert sub.stats().discarded > 0
+    assert re.search(r"0 events written, [1-9]\d* lost", caplog.text)
+
+
+def test_a_busy_main_thread_keeps_nothing_waiting(server: FakeServer) -> None:
+    """While it computes, books stay live and every trade is counted."""
+    exchange = server.exchange
+    assert exchange is not None
+    script, yes = _load("busy_main_thread"), exchange.asset_ids[0]
+    sub = Subscriber(exchange.asset_ids, options=server.options())
+    compute, mids = script.simulate, []
+
+    def simulate(chances: list[Decimal]) -> float:
+        mids.append(chances[list(sub.books).index(yes)] == exchange.book(yes).mid)
+        server.play(lambda exchange: exchange.trade(yes, "BUY", "5"))
+        result: float = compute(chances)
+        server.settle(sub, PATIENCE)
+        return result
+
+    script.simulate = simulate
+    volume = script.run(sub, 10)
+
+    assert [True] * 10 == mids
+    assert (10, 50) == (volume.trades, volume.shares)
+    assert (0, 0) == (sub.stats().stream_dropped, sub.stats().reconnects)
+
+
+def test_the_asyncio_program_follows_and_ends(server: FakeServer) -> None:
+    """Trades and tops reach its loop; SIGTERM ends it with 0, and without a complaint."""
+    exchange = server.exchange
+    assert exchange is not None
+    yes = exchange.asset_ids[0]
+    with _program("asyncio_program.py", yes, "--market-url", server.url("market")) as program:
+        _wait_for_line(program, "ready")
+        server.play(lambda exchange: exchange.trade(yes, "BUY", "25"))
+        _wait_for_line(program, "1 books live", f"trade {yes[:8]} ")
+        program.send_signal(signal.SIGTERM)
+        rest, _ = program.communicate(timeout=PATIENCE)
+
+    assert 0 == program.returncode
+    assert "Traceback" not in rest
+    assert not server.open_connections()
 
 
 def test_the_maker_quotes_settles_and_takes_its_quotes_back(server: FakeServer) -> None:
@@ -62,34 +215,22 @@ def test_the_maker_quotes_settles_and_takes_its_quotes_back(server: FakeServer) 
         "POLYMARKET_API_PASSPHRASE": "passphrase",
     }
     arguments = [yes, "--market-url", server.url("market"), "--user-url", server.url("user")]
-    with subprocess.Popen(
-        [sys.executable, EXAMPLES / "maker.py", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **keys},
-    ) as maker:
-        killer = threading.Timer(PATIENCE, maker.kill)
-        killer.start()
-        try:
-            _wait_for_line(maker, f"quote {yes[:8]}")
-            server.wait_for_connection("user")
-            server.play(lambda exchange: exchange.trade(yes, "BUY", "25", own=True))
-            _wait_for_line(maker, "trade .* CONFIRMED")
-            server.disconnect(channel="market")
-            _wait_for_line(maker, f"cancel {yes[:8]}")
-            _wait_for_line(maker, f"quote {yes[:8]}")
-            maker.send_signal(signal.SIGTERM)
-            rest, errors = maker.communicate(timeout=PATIENCE)
-        finally:
-            killer.cancel()
-            maker.kill()
+    with _program("maker.py", *arguments, **keys) as maker:
+        _wait_for_line(maker, f"quote {yes[:8]}")
+        server.wait_for_connection("user")
+        server.play(lambda exchange: exchange.trade(yes, "BUY", "25", own=True))
+        _wait_for_line(maker, "trade .* CONFIRMED")
+        server.disconnect(channel="market")
+        _wait_for_line(maker, f"cancel {yes[:8]}")
+        _wait_for_line(maker, f"quote {yes[:8]}")
+        maker.send_signal(signal.SIGTERM)
+        rest, _ = maker.communicate(timeout=PATIENCE)
 
     assert 0 == maker.returncode
     last_words = [line.split(" ", 2)[2] for line in rest.splitlines()[-2:]]
     assert [f"cancel {yes[:8]}", "positions in 1 assets"] == last_words
-    assert "Traceback" not in errors
-    assert not {text for text in ("c2VjcmV0", "passphrase") if text in errors + rest}
+    assert "Traceback" not in rest
+    assert not {text for text in ("c2VjcmV0", "passphrase") if text in rest}
 
 
 def test_the_worker_starts_stops_and_starts_again(server: FakeServer) -> None:

@@ -66,6 +66,10 @@ class Subscriber(Registrars, EventSource):
 
         sub.run()                                   # until Ctrl-C, SIGTERM or sub.stop()
 
+    Callbacks are registered by the `on_...` members, one for each event. Without callbacks:
+    `books`, `events`, `wait_for`. What is followed changes by `subscribe` and `unsubscribe`;
+    `start`, `wait_ready` and `stop` are the parts of `run`.
+
     It has one I/O thread for each shard (the user channel is one, and so are each
     `Options.max_assets_per_connection` assets), one callback thread, and a short one for each
     attempt to connect.
@@ -130,6 +134,7 @@ class Subscriber(Registrars, EventSource):
     if not TYPE_CHECKING:  # for a type checker an unknown attribute is an error without it
 
         def __setattr__(self, name: str, value: object) -> None:
+            """Refuse what is no attribute; a callback is registered, not assigned."""
             if name.startswith("on_"):
                 raise AttributeError(
                     f"callbacks are registered, not assigned: sub.{name}(function), or @sub.{name}"
@@ -138,7 +143,8 @@ class Subscriber(Registrars, EventSource):
                 raise AttributeError(f"a Subscriber has no attribute {name!r}")
             super().__setattr__(name, value)
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:  # what copy, deepcopy and pickle ask
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse: what copy, deepcopy and pickle ask for."""
         raise TypeError("a Subscriber is not copied or pickled: make one in the other process")
 
     # What is wanted.
@@ -408,6 +414,7 @@ class Subscriber(Registrars, EventSource):
             raise TimeoutError(run.readiness.sentence(run.readiness.missing(wanted), timeout))
 
     def __enter__(self) -> Subscriber:
+        """Start."""
         self.start()
         return self
 
@@ -417,6 +424,7 @@ class Subscriber(Registrars, EventSource):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Stop; callbacks have five seconds to return."""
         self._stop_or_warn(_LAST_WORDS)
 
     # Callbacks.

@@ -149,11 +149,11 @@ def _check_callback(registration: Registration) -> None:
             f"{on}: {callback_name(callback)} must be callable with exactly one positional argument"
         )
     filtered = registration.asset_ids is not None or registration.markets is not None
-    if filtered and not _can_be_filtered(registration.name):
+    if filtered and not can_be_filtered(registration.name):
         raise ConfigurationError(f"{on} has no asset and no market to filter by")
 
 
-def _can_be_filtered(name: str) -> bool:
+def can_be_filtered(name: str) -> bool:
     """Whether what is called with has a market or an asset: an event's class says so."""
     kind = EVENTS.get(name)
     if kind is None:  # on_error has errors; on_book_update and on_event have all sorts

@@ -24,12 +24,18 @@ from polymarket_ws.events import (
 )
 
 from .callbacks import Registration
-from .registration import BookUpdateRegistrar, On
+from .registration import On, OnBookUpdate
 
 
 class Registrars:
     """What a Subscriber calls back with. Its base, so that an event is added in one place."""
 
+    on_book_update = OnBookUpdate[LiveBook](
+        """A callback receives a `LiveBook`, whenever anything in it changed: levels, prices or
+        validity; with `top_only=True` only when the best prices, their sizes or the validity
+        differ from those of its last call for that book. Conflated: what happens to a book while a
+        callback is busy becomes one call."""
+    )
     on_book = On[Book](
         """A callback receives a `Book`: a full snapshot, best levels first. It comes on
         subscribing, and after each trade for both assets of the market."""
@@ -85,14 +91,6 @@ class Registrars:
     on_frame = On[Frame](
         """A callback receives a `Frame`: the raw text of a data message, before it is decoded."""
     )
-
-    @property
-    def on_book_update(self) -> BookUpdateRegistrar[LiveBook]:
-        """Whenever anything in a live book changed: levels, prices or validity.
-
-        Conflated: what happens to a book while a callback is busy becomes one call.
-        """
-        return BookUpdateRegistrar(self, "book_update")
 
     def _register(self, registration: Registration) -> None:
         """Add one to what is called back; the Subscriber does."""

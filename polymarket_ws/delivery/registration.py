@@ -13,7 +13,7 @@ from polymarket_ws.subscriptions import (
     check_filter_markets,
 )
 
-from .callbacks import Registration
+from .callbacks import Registration, can_be_filtered
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -139,9 +139,6 @@ class BookUpdateRegistrar(Registrar[T]):
         return self._registered(callback, asset_id, market, top_only)
 
 
-_SIGNATURE = "(callback=None, /, *, asset_id=None, market=None)"
-
-
 class On(Generic[T]):
     """Declares an on_... member: a Registrar for the instance it is read from.
 
@@ -149,12 +146,19 @@ class On(Generic[T]):
         doc: What a callback receives: what help() shows of the member, after its signature.
     """
 
+    _arguments = ("callback=None", "/")
+    _filters: tuple[str, ...] = ("*", "asset_id=None", "market=None")
+
     def __init__(self, doc: str) -> None:
         self._text = inspect.cleandoc(doc)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.__name__ = self.__qualname__ = name
-        self.__doc__ = f"{name}{_SIGNATURE}\n\n{self._text}\n\n{_HOW}"
+        is_filtered = can_be_filtered(name.removeprefix("on_"))
+        signature = ", ".join(self._arguments + (self._filters if is_filtered else ()))
+        how = _HOW.replace("on_book", name).splitlines()
+        shown = [line for line in how if is_filtered or not line.endswith(_OF_FILTERS)]
+        self.__doc__ = "\n".join([f"{name}({signature})", "", self._text, "", *shown])
 
     @overload
     def __get__(self, instance: None, owner: type) -> On[T]: ...
@@ -168,5 +172,26 @@ class On(Generic[T]):
         return Registrar(instance, self.__name__.removeprefix("on_"), self.__doc__)
 
 
+class OnBookUpdate(On[T]):
+    """Declares `on_book_update`, which takes `top_only` besides."""
+
+    _filters = (*On._filters, "top_only=False")
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> OnBookUpdate[T]: ...
+
+    @overload
+    def __get__(self, instance: Registry, owner: type) -> BookUpdateRegistrar[T]: ...
+
+    def __get__(
+        self, instance: Registry | None, owner: type
+    ) -> OnBookUpdate[T] | BookUpdateRegistrar[T]:
+        if instance is None:
+            return self
+        return BookUpdateRegistrar(instance, self.__name__.removeprefix("on_"), self.__doc__)
+
+
 _HOW = inspect.cleandoc(Registrar.__doc__ or "").partition("\n\n")[2]
 """How callbacks are registered: the same for all."""
+_OF_FILTERS = ("# with a filter, one id or several", "# both")
+"""How the lines of it end that an event without asset and market does not have."""

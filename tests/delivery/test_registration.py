@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import pydoc
+import re
 from typing import Any
 
 import pytest
 
+from polymarket_ws import Subscriber
 from polymarket_ws.delivery.callbacks import Registration
-from polymarket_ws.delivery.registration import BookUpdateRegistrar, On, Registrar
+from polymarket_ws.delivery.registrars import Registrars
+from polymarket_ws.delivery.registration import On, OnBookUpdate, Registrar
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.events import Book
 
@@ -25,9 +28,7 @@ class Followed:
     def __init__(self) -> None:
         self.registrations: list[Registration] = []
 
-    @property
-    def on_book_update(self) -> BookUpdateRegistrar[Any]:
-        return BookUpdateRegistrar(self, "book_update")
+    on_book_update = OnBookUpdate[Any]("""A callback receives a `LiveBook`.""")
 
     def _register(self, registration: Registration) -> None:
         self.registrations.append(registration)
@@ -136,3 +137,20 @@ def test_help_shows_the_signature_and_what_a_callback_receives() -> None:
         assert text in shown
         assert "@sub.on_book(asset_id=YES)" in shown
     assert text in pydoc.plain(pydoc.render_doc(Followed))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name in vars(Registrars) if name.startswith("on_"))
+)
+def test_help_of_a_member_is_of_that_member(name: str) -> None:
+    """Its examples have its name, and filters only where the event has something to filter by."""
+    text = getattr(Subscriber, name).__doc__
+    is_filtered = name not in ("on_connect", "on_disconnect", "on_error", "on_frame", "on_unknown")
+
+    assert text == getattr(Subscriber(), name).__doc__
+    assert {name} == set(re.findall(r"sub\.(\w+)", text))
+    assert is_filtered is (f"@sub.{name}(asset_id=YES)" in text) is ("asset_id=None" in text)
+    assert ("top_only=False)" in text) is (name == "on_book_update")
+    if not is_filtered:
+        with pytest.raises(ConfigurationError, match="no asset and no market"):
+            getattr(Subscriber(), name)(show, asset_id="1")

@@ -33,6 +33,7 @@ CUT_AFTER = 0.4  # of the demo's seconds
 OUTAGE, MOST_OUTAGE_SECONDS = 0.15, 1.5
 GRACE_SECONDS = 10.0  # past the end, for a recovery that a busy machine delays
 TRADES_SHOWN, HAPPENINGS_SHOWN = 5, 6
+TRADE_LABEL_CHARS = 30
 
 
 @define(eq=False)
@@ -207,7 +208,8 @@ class Demo:
     def _label(self, asset_id: str) -> str:
         """Of one's own trades some may be in a market that opened later."""
         asset = self._assets.get(asset_id)
-        return short(asset_id) if asset is None else label_of(asset)
+        text = short(asset_id) if asset is None else label_of(asset, TRADE_LABEL_CHARS)
+        return text.ljust(TRADE_LABEL_CHARS)
 
     def _tell_books(self, subscriber: Subscriber) -> None:
         books = self._books(subscriber)

@@ -45,14 +45,14 @@ def cells(book: LiveBook, label_chars: int) -> tuple[str, ...]:
         book: The book.
         label_chars: Of the label that stands for its id, if it has one; 0 for the id.
     """
-    top, last = book.top, book.last_trade_price
+    top, last = book.top, book.last_trade  # in the token's own terms, as the prices beside it
     return (
         label_of(book.asset, label_chars) if book.asset and label_chars else short(book.asset_id),
         _size(top.bid),
         _price(top.bid),
         _price(top.ask),
         _size(top.ask),
-        "-" if last is None else f"{last:f}",
+        "-" if last is None else f"{last.price:f}",
         "live" if top.valid else f"stale: {book.stale_reason}",
     )
 

@@ -392,7 +392,7 @@ def test_demo_shows_a_loss_and_its_recovery(capsys: pytest.CaptureFixture[str]) 
     assert 0 == code
     assert "market connection lost (reset): 6 books stale" in told
     assert "all 6 books live again" in told
-    assert re.search(r"trade  Will simulated market \d resolve to…: (Yes|No)  (BUY|SELL) ", told)
+    assert re.search(r"trade  Will simulated market \d…: (Yes|No ) +(BUY|SELL) ", told)
     assert "\x1b" not in told
     assert "The market connection was cut once (reset): 6 books were stale at once;" in summary
     assert "0 messages were not understood, 0 events dropped." in summary
@@ -565,6 +565,22 @@ def test_the_table_keeps_prices_whatever_the_width(columns: int) -> None:
     assert (columns >= 68) is labelled[0].text.startswith("Will simul")
     assert ": Yes  " in labelled[0].text or columns < 68
     assert labelled[2].text.startswith(short(asset_ids[2]))
+
+
+def test_the_table_shows_the_last_trade_in_each_tokens_own_terms() -> None:
+    """A trade of Yes at 0.57 is one of No at 0.43, beside whose prices it stands."""
+    exchange = SimulatedExchange()
+    yes, no = exchange.asset_ids[:2]
+    with FakeServer(exchange) as server, Subscriber([yes, no], options=server.options()) as sub:
+        sub.wait_ready()
+        before = [line.text.split() for line in table(list(sub.books.values()), 100)[1:]]
+        price = exchange.book(yes).asks[0].price
+        server.play(lambda exchange: exchange.trade(yes, "BUY", "1"))
+        server.settle(sub)
+        _, *lines = table([sub.books[yes], sub.books[no]], 100)
+
+    assert ["-", "-"] == [cells[5] for cells in before]
+    assert [f"{price}", f"{1 - price}"] == [line.text.split()[5] for line in lines]
 
 
 def test_a_resized_terminal_is_cleared(

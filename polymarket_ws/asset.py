@@ -62,4 +62,8 @@ def name_of(asset_id: str, asset: Asset | None) -> str:
 
 
 def _cut(text: str, chars: int) -> str:
-    return text if len(text) <= chars else f"{text[: chars - 1].rstrip()}…"
+    """Whole words, unless the one that does not fit is long."""
+    if len(text) <= chars:
+        return text
+    words = text[:chars].rpartition(" ")[0]
+    return f"{words if len(words) > chars - 12 else text[: chars - 1]}…"

@@ -38,8 +38,9 @@ def test_it_is_a_value() -> None:
         (
             "Who will win the race?",
             "A team of a long name",
-            "Who will win the…: A team of a long na…",
+            "Who will win the…: A team of a long…",
         ),
+        ("x" * 60, "No", f"{'x' * 35}…: No"),
         ("Rain\x1b[2J", "No\n", "Rain\\x1b[2J: No\\n"),
     ],
 )

@@ -14,7 +14,7 @@ from .asset import Asset
 from .condition_ids import condition_key
 from .errors import ConfigurationError, LookupFailed
 from .logs import Log
-from .options import Options
+from .options import GAMMA_URL, Options
 from .rest.failures import RequestFailed, UnexpectedAnswer
 from .rest.gamma import read_event, read_listing, read_market
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["GAMMA_URL", "Asset", "find_assets"]
 
 logger = Log(__name__)
-
-GAMMA_URL = "https://gamma-api.polymarket.com"
-"""Polymarket's market data service; it needs no key."""
 
 _LONGEST_TIMEOUT = 600.0  # seconds
 _NOT_FOUND = 404

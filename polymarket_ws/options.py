@@ -15,6 +15,10 @@ from .errors import ConfigurationError, forget_locals
 
 MARKET_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
 USER_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
+REST_URL = "https://clob.polymarket.com"
+DATA_URL = "https://data-api.polymarket.com"
+GAMMA_URL = "https://gamma-api.polymarket.com"
+"""Polymarket's market data service; it needs no key."""
 
 _Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -133,6 +137,12 @@ class Options:
     queue_limit: int = field(default=100_000, validator=_number(1, 10_000_000, whole=True))
     """Events that may wait for callbacks: beyond it the oldest market data is dropped, counted and
     logged. As many own orders and trades may wait besides; beyond that the subscriber fails."""
+    reconcile: bool = field(default=True, validator=_flag)
+    """Ask REST for one's own orders, trades and positions at start and after each reconnect of the
+    user channel. Needs the credentials' address and the extra [rest]."""
+    deliver_duplicates: bool = field(default=False, validator=_flag)
+    """Deliver own orders and trades that tell nothing new, too: repeated ones, and statuses that a
+    later one overtook."""
     proxy: str | None = field(
         default=None, repr=False, validator=_url("http", "socks4", "socks4a", "socks5", "socks5h")
     )
@@ -155,6 +165,14 @@ class Options:
     """Where the market channel is."""
     user_url: str = field(default=USER_URL, repr=False, validator=_url("ws", "wss"))
     """Where the user channel is."""
+    rest_url: str = field(default=REST_URL, repr=False, validator=_url("http", "https"))
+    """Where own orders and trades are asked for."""
+    data_url: str = field(default=DATA_URL, repr=False, validator=_url("http", "https"))
+    """Where positions are asked for."""
+    gamma_url: str = field(default=GAMMA_URL, repr=False, validator=_url("http", "https"))
+    """Where market data is asked for."""
+    rest_staleness: float = field(default=2.0, validator=_number(0, 60))
+    """By how much an answer of REST may lag behind the user channel."""
     heartbeat_interval: float = field(default=10.0, validator=_number(0.01, 60))
     """Between two text PINGs. The server closes idle connections after 30 s to 2 min."""
     pong_timeout: float = field(default=15.0, validator=_number(0.01, 600))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NoReturn
 
 from .errors import ConfigurationError
@@ -15,6 +16,8 @@ _VARIABLES = (
     ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_API_PASSPHRASE"),
     ("CLOB_API_KEY", "CLOB_SECRET", "CLOB_PASS_PHRASE"),
 )
+_ADDRESS_VARIABLES = ("POLYMARKET_ADDRESS", "POLYMARKET_FUNDER")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 class Credentials:
@@ -32,40 +35,63 @@ class Credentials:
         api_key: The key's id, a UUID. Not a secret by itself, but not shown either.
         secret: URL-safe base64 text.
         passphrase: Any text.
+        address: Of the wallet that signs, "0x" and 40 hex digits; REST asks for it. None: REST is
+            not asked. Not a secret.
+        funder: Of the wallet that holds the positions, where it is another one (a proxy wallet);
+            None: the signer's. Not a secret.
 
     Raises:
-        ConfigurationError: a part is empty or not a str.
+        ConfigurationError: a part is empty or not a str, or an address is none.
     """
 
-    __slots__ = ("_api_key", "_passphrase", "_secret")
+    __slots__ = ("_address", "_api_key", "_funder", "_passphrase", "_secret")
 
     _api_key: str
     _secret: str
     _passphrase: str
+    _address: str | None
+    _funder: str | None
 
-    def __init__(self, api_key: str, secret: str, passphrase: str) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        secret: str,
+        passphrase: str,
+        address: str | None = None,
+        funder: str | None = None,
+    ) -> None:
         wrong = _first_wrong(api_key=api_key, secret=secret, passphrase=passphrase)
         if wrong is not None:
             del api_key, secret, passphrase  # some tracebacks show the locals
             raise ConfigurationError(f"Credentials: {wrong} must be a non-empty str")
+        wrong = _first_no_address(address=address, funder=funder)
+        if wrong is not None:
+            del api_key, secret, passphrase, address, funder  # a swapped argument may be a secret
+            raise ConfigurationError(f"Credentials: {wrong} must be 0x and 40 hex digits, or None")
         object.__setattr__(self, "_api_key", api_key)
         object.__setattr__(self, "_secret", secret)
         object.__setattr__(self, "_passphrase", passphrase)
+        object.__setattr__(self, "_address", address)
+        object.__setattr__(self, "_funder", funder)
 
     @classmethod
     def from_env(cls) -> Credentials:
         """Read the parts from the environment.
 
         From POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_API_PASSPHRASE; else from
-        CLOB_API_KEY, CLOB_SECRET and CLOB_PASS_PHRASE.
+        CLOB_API_KEY, CLOB_SECRET and CLOB_PASS_PHRASE. The addresses, if any, from
+        POLYMARKET_ADDRESS and POLYMARKET_FUNDER.
 
         Raises:
-            ConfigurationError: neither set is complete; the sentence names what is missing.
+            ConfigurationError: neither set is complete, and the sentence names what is missing; or
+                an address is none.
         """
         for names in _VARIABLES:
             if all(map(_is_set, names)):
-                logger.info("credentials read from %s", ", ".join(names))
-                return cls(*(os.environ[name] for name in names))
+                addresses = [name for name in _ADDRESS_VARIABLES if _is_set(name)]
+                logger.info("credentials read from %s", ", ".join((*names, *addresses)))
+                parts = (os.environ[name] for name in names)
+                return cls(*parts, *map(_address_in, _ADDRESS_VARIABLES))
         incomplete = next(
             (names for names in _VARIABLES if any(map(_is_set, names))), _VARIABLES[0]
         )
@@ -77,6 +103,18 @@ class Credentials:
         """The key's id: the `owner` of one's own orders and trades."""
         return self._api_key
 
+    @property
+    def address(self) -> str | None:
+        """The address of the wallet that signs, as it was given; None: not known."""
+        return self._address
+
+    @property
+    def funder(self) -> str | None:
+        """The address of the wallet that holds the positions: the signer's, if no other was given;
+        None: not known.
+        """
+        return self._funder or self._address
+
     def reveal(self) -> tuple[str, str, str]:
         """The api key, secret and passphrase, for the first text of the user channel alone."""
         return self._api_key, self._secret, self._passphrase
@@ -85,10 +123,15 @@ class Credentials:
         raise AttributeError("Credentials cannot be changed")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Credentials) and self.reveal() == other.reveal()
+        return isinstance(other, Credentials) and self._all() == other._all()
 
     def __hash__(self) -> int:
-        return hash(self.reveal())
+        return hash(self._all())
+
+    def _all(self) -> tuple[str | None, ...]:
+        """Addresses without their case, which is a checksum alone."""
+        addresses = (self.address, self.funder)
+        return (*self.reveal(), *(address and address.lower() for address in addresses))
 
     def __repr__(self) -> str:
         return "Credentials(***)"
@@ -109,5 +152,17 @@ def _is_set(name: str) -> bool:
     return bool(os.environ.get(name, "").strip())
 
 
+def _address_in(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
+
+
 def _first_wrong(**parts: object) -> str | None:
     return next((n for n, v in parts.items() if not isinstance(v, str) or not v.strip()), None)
+
+
+def _first_no_address(**addresses: object) -> str | None:
+    return next((n for n, a in addresses.items() if a is not None and not _is_address(a)), None)
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and _ADDRESS.fullmatch(value) is not None

@@ -17,11 +17,14 @@ PARTS = ("KEY-id-1234", "SECRET-abcd", "PASS-phrase-xyz")
 FIRST = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_API_PASSPHRASE")
 SECOND = ("CLOB_API_KEY", "CLOB_SECRET", "CLOB_PASS_PHRASE")
 
+ADDRESSES = ("POLYMARKET_ADDRESS", "POLYMARKET_FUNDER")
+SIGNER, WALLET = "0x" + "aB" * 20, "0x" + "12" * 20
+
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment without any credentials."""
-    for name in FIRST + SECOND:
+    for name in FIRST + SECOND + ADDRESSES:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -188,3 +191,55 @@ def test_what_is_missing_is_named(
         Credentials.from_env()
 
     assert f"no credentials in the environment: set {', '.join(missing)}" == str(caught.value)
+
+
+def test_addresses_are_optional_and_public() -> None:
+    """The funder is the signer, if no other is named; the repr stays short."""
+    both = Credentials(*PARTS, address=SIGNER, funder=WALLET)
+    signer = Credentials(*PARTS, SIGNER)
+    neither = Credentials(*PARTS)
+
+    assert (SIGNER, WALLET) == (both.address, both.funder)
+    assert (SIGNER, SIGNER) == (signer.address, signer.funder)
+    assert (None, None) == (neither.address, neither.funder)
+    assert "Credentials(***)" == repr(both)
+
+
+def test_addresses_are_compared_without_case() -> None:
+    """Upper case is a checksum; other wallets are other credentials."""
+    signer = Credentials(*PARTS, SIGNER)
+
+    assert Credentials(*PARTS, SIGNER.lower()) == signer == Credentials(*PARTS, SIGNER, SIGNER)
+    assert hash(Credentials(*PARTS, SIGNER.lower())) == hash(signer)
+    assert Credentials(*PARTS) != signer != Credentials(*PARTS, SIGNER, WALLET)
+
+
+@pytest.mark.parametrize("name", ["address", "funder"])
+@pytest.mark.parametrize("wrong", ["", "0x12", WALLET + "0", WALLET[2:], "0x" + "g" * 40, 5, b"0x"])
+def test_a_wrong_address_is_refused(name: str, wrong: Any) -> None:
+    """The sentence does not show it: a swapped argument may be a secret."""
+    with pytest.raises(ConfigurationError) as caught:
+        Credentials(*PARTS, **{name: wrong})
+
+    assert f"Credentials: {name} must be 0x and 40 hex digits, or None" == str(caught.value)
+    trace = traceback.walk_tb(caught.value.__traceback__)
+    inner = traceback.StackSummary.extract(trace, capture_locals=True)[-1]
+    assert_hidden(str(inner.locals))
+
+
+def test_the_environment_may_have_addresses(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With either set of names; blank is none."""
+    for name, part in zip(SECOND, PARTS, strict=True):
+        environment.setenv(name, part)
+    environment.setenv("POLYMARKET_ADDRESS", SIGNER)
+    environment.setenv("POLYMARKET_FUNDER", " ")
+
+    with caplog.at_level(logging.INFO):
+        credentials = Credentials.from_env()
+
+    assert (SIGNER, SIGNER) == (credentials.address, credentials.funder)
+    assert [f"credentials read from {', '.join(SECOND)}, POLYMARKET_ADDRESS"] == caplog.messages
+    environment.setenv("POLYMARKET_FUNDER", WALLET)
+    assert WALLET == Credentials.from_env().funder

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from polymarket_ws.events import Book, Level, Side
 
 from .gamma import gamma_market
+from .ledger import Account, Ledger
 from .own_events import SimulatedTrade, order_event, print_event, trade_event
 from .public_events import (
     best_bid_ask_event,
@@ -37,6 +38,7 @@ Number = Decimal | str | int
 """A price or a size; never a float, which has lost digits."""
 
 API_KEY = "00000000-0000-0000-0000-000000000001"
+WALLET = "0x00000000000000000000000000000000000000A1"
 START_MS = 1_790_491_135_816
 
 _PAUSES_MS = (0, 1, 3, 7, 20, 60)
@@ -98,6 +100,7 @@ class SimulatedExchange:
         seed: Of everything random: ids, books, what the steps do.
         markets: How many there are at first; each has two tokens.
         api_key: The user's: the `owner` of own orders and trades.
+        wallet: Address of the user's wallet: the `maker_address` of own orders.
         start_ms: The first `now_ms`.
         hash_last_price: Whose last trade price enters a token's hash: that of its "market" (both
             tokens carry the same text, as the captured server does) or the "taker"'s token's only.
@@ -121,6 +124,7 @@ class SimulatedExchange:
     seed: int = 0
     market_count: int = field(default=3, alias="markets")
     api_key: str = field(default=API_KEY, kw_only=True)
+    wallet: str = field(default=WALLET, kw_only=True)
     start_ms: int = field(default=START_MS, kw_only=True)
     hash_last_price: Literal["market", "taker"] = field(default="market", kw_only=True)
     hash_timing: Literal["early", "late"] = field(default="early", kw_only=True)
@@ -135,6 +139,8 @@ class SimulatedExchange:
 
     now_ms: int = field(init=False)
     """The exchange's time, milliseconds since 1970."""
+    ledger: Ledger = field(init=False, factory=Ledger, repr=False)
+    """Every state of the user's orders and trades; for the server's answers."""
     _random: random.Random = field(init=False, repr=False)
     _seeding: Seeding = field(init=False, repr=False)
     _markets: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
@@ -176,6 +182,10 @@ class SimulatedExchange:
             OpenOrder(o.id, o.asset_id, o.side, o.price, o.remaining, o.own)
             for o in self._open_orders.values()
         )
+
+    def account(self) -> Account:
+        """The user's orders, trades, fills and positions now, for assertions."""
+        return self.ledger.account()
 
     def market_of(self, asset_id: str) -> str:
         """The condition id of a token's market; KeyError for an unknown token."""
@@ -346,6 +356,15 @@ class SimulatedExchange:
         """Let time pass and return what fell due: prints, and later statuses of own trades."""
         return self._advance_to(self.now_ms + milliseconds)
 
+    def give(self, asset_id: str, size: Number, price: Number = "0.5") -> None:
+        """Let the user have shares that were bought long ago, so that only /positions shows them.
+
+        Args:
+            price: What each had cost.
+        """
+        market = self._by_asset[asset_id]
+        self.ledger.give(market, asset_id, _decimal(size), _decimal(price))
+
     def change_tick(self, market: str, tick_size: Number) -> list[Wire]:
         """Give a market another tick: a `tick_size_change` for each of its tokens."""
         changed, old = self._markets[market], self._markets[market].tick_size
@@ -368,7 +387,7 @@ class SimulatedExchange:
         status = "CANCELED_MARKET_RESOLVED"
         cancelled = (o for o in orders if o.own)
         return [
-            *(order_event(o, decided, "CANCELLATION", status, self.now_ms) for o in cancelled),
+            *(self._told(o, decided, "CANCELLATION", status) for o in cancelled),
             market_resolved_event(decided, winner, self.now_ms),
         ]
 
@@ -434,7 +453,7 @@ class SimulatedExchange:
             told += self._told_privately(trade)
             self._schedule(trade, failed=failed)
         cancelled = (o for o in removed if o.own)
-        told += [order_event(o, market, "CANCELLATION", status, self.now_ms) for o in cancelled]
+        told += [self._told(o, market, "CANCELLATION", status) for o in cancelled]
         return told + self._finer_tick(market)
 
     def _match_and_rest(self, market: SimulatedMarket, order: RestingOrder) -> list[SimulatedTrade]:
@@ -455,8 +474,10 @@ class SimulatedExchange:
 
     def _killed(self, market: SimulatedMarket, order: RestingOrder) -> list[Wire]:
         status = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
-        killed = order_event(order, market, "CANCELLATION", status, self.now_ms)
-        return [{**killed, "size_matched": "", "created_at": ""}] if order.own else []
+        if not order.own:
+            return []
+        killed = self._told(order, market, "CANCELLATION", status)
+        return [{**killed, "size_matched": "", "created_at": ""}]
 
     def _trade_of(
         self, market: SimulatedMarket, taker: RestingOrder, fills: list[Fill]
@@ -476,13 +497,16 @@ class SimulatedExchange:
             return []
         orders = [o for o in (trade.taker, *(f.maker for f in trade.fills)) if o.own]
         updates = [self._order_told(trade.market, order, "UPDATE") for order in orders]
-        return [*updates, trade_event(trade, "MATCHED", self.now_ms)]
+        return [*updates, *self._settle(trade, "MATCHED")]
 
     def _order_told(
         self, market: SimulatedMarket, order: RestingOrder, kind: str = "PLACEMENT"
     ) -> Wire:
-        status = "LIVE" if order.remaining else "MATCHED"
-        return order_event(order, market, kind, status, self.now_ms)
+        return self._told(order, market, kind, "LIVE" if order.remaining else "MATCHED")
+
+    def _told(self, order: RestingOrder, market: SimulatedMarket, kind: str, status: str) -> Wire:
+        event = order_event(order, market, kind, status, self.now_ms)
+        return self.ledger.enter_order(order, event, self.now_ms)
 
     def _schedule(self, trade: SimulatedTrade, *, failed: bool) -> None:
         delay = self._random.randint(*_PRINT_DELAY_MS)
@@ -499,7 +523,8 @@ class SimulatedExchange:
         return [print_event(trade, self.now_ms)]
 
     def _settle(self, trade: SimulatedTrade, status: str) -> list[Wire]:
-        return [trade_event(trade, status, self.now_ms)]
+        event = trade_event(trade, status, self.now_ms)
+        return [self.ledger.enter_trade(trade, event, self.now_ms)]
 
     def _set_last_price(self, trade: SimulatedTrade) -> None:
         taken = (trade.taker.asset_id,)
@@ -585,7 +610,7 @@ class SimulatedExchange:
         own: bool,
         order_type: str,
     ) -> RestingOrder:
-        return RestingOrder(
+        order = RestingOrder(
             id=self._hex(64),
             asset_id=asset_id,
             side=side,
@@ -598,6 +623,7 @@ class SimulatedExchange:
             placed_ms=self.now_ms,
             remaining=size,
         )
+        return attrs.evolve(order, maker_address=self.wallet) if own else order
 
     def _quoted(self, quote: Quote, *, own: bool) -> RestingOrder:
         return self._new_order(

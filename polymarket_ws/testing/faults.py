@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from attrs import define, field, frozen
 
 from .gamma import GammaFault
+from .rest_faults import Act, Lag, RestFault, RestFaults
 from .simulated_market import Wire
 
 _T = TypeVar("_T")
@@ -63,6 +65,7 @@ class Faults:
     """
 
     _run: RunInServer[Any]
+    _release_answers: Callable[[], None]
     _connects: deque[ConnectFault] = field(factory=deque)
     _standing: ConnectFault | None = None
     _deltas: list[_DeltaFault] = field(factory=list)
@@ -70,6 +73,8 @@ class Faults:
     _bad_credentials: int = 0
     _gamma: deque[GammaFault] = field(factory=deque)
     _standing_gamma: GammaFault | None = None
+    of_rest: RestFaults = field(factory=RestFaults)
+    """For the server's thread."""
 
     def refuse(self, times: int | None = 1) -> None:
         """Accept and reset at once. (`FakeServer.stop_listening` makes connecting itself fail.)"""
@@ -141,6 +146,69 @@ class Faults:
 
         self._run(add)
 
+    def rest(
+        self,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: str | None = None,
+        cut: bool = False,
+        seconds: float = 0.0,
+        path: str = "",
+        times: int | None = 1,
+    ) -> None:
+        """Answer the next requests to REST wrongly or late; with `times=None` all, until it is
+        ended by `end_rest` or `clear`.
+
+            server.faults.rest(425, times=3)                         # the engine restarts
+            server.faults.rest(429, {"Retry-After": "2"})
+            server.faults.rest(cut=True, path="/data/trades")
+            server.faults.rest(seconds=math.inf)                     # until end_rest()
+
+        Args:
+            status: The HTTP status.
+            headers: More headers of the answer.
+            body: In the place of JSON; None: the right answer, or an error's with another status.
+            cut: Whether the connection ends in the middle of the body.
+            seconds: How long the answer is held back; infinite: until `end_rest`.
+            path: Only requests whose path begins so.
+            times: How many requests.
+        """
+        fault = RestFault(status, dict(headers or {}), body, cut, seconds, path)
+        self._run(lambda: self.of_rest.add(fault, times))
+
+    def rest_clock(self, seconds: float) -> None:
+        """Let REST's clock be so far ahead: it refuses timestamps more than 60 s off its own."""
+        self._run(lambda: setattr(self.of_rest, "clock_seconds", seconds))
+
+    def rest_lag(
+        self, seconds: float, *, clock: Literal["exchange", "server"] = "exchange", seed: int = 0
+    ) -> None:
+        """Let each REST answer show the exchange as it was up to so many seconds before.
+
+        Args:
+            seconds: The most; each answer's own lag is drawn from 0 to it.
+            clock: Whose seconds: the exchange's time, which stands still while nothing is played,
+                or real ones.
+            seed: Of the draws.
+        """
+        lag = Lag(seconds, clock, random.Random(seed))
+        self._run(lambda: setattr(self.of_rest, "lag", lag if seconds else None))
+
+    def tear_pages(self, act: Act | None = None, times: int = 1) -> None:
+        """Let listings of several pages change while they are fetched.
+
+        Args:
+            act: What the exchange does after a page that is not the last was answered; None: the
+                next page leaves out a row, as if one of the page before it had gone meanwhile.
+            times: How often.
+        """
+        self._run(lambda: self.of_rest.between_pages.extend([act] * times))
+
+    def end_rest(self) -> None:
+        """End what goes wrong with REST, and send the answers that are held back."""
+        self._run(self._end_rest)
+
     def clear(self) -> None:
         """Forget every fault that has not happened yet; what a delay holds back is lost."""
         self._run(self._forget)
@@ -150,6 +218,11 @@ class Faults:
     def take_connect(self) -> ConnectFault | None:
         """What happens to the connection that was just accepted."""
         return self._connects.popleft() if self._connects else self._standing
+
+    def give_back(self, fault: ConnectFault) -> None:
+        """Keep what was meant for a handshake, and came to a connection without one."""
+        if fault is not self._standing:
+            self._connects.appendleft(fault)
 
     def take_gamma(self) -> GammaFault | None:
         """What happens to the present request for market data."""
@@ -197,11 +270,16 @@ class Faults:
     def _next_delta(self, fault: _DeltaFault) -> None:
         self._run(lambda: self._deltas.append(fault))
 
+    def _end_rest(self) -> None:
+        self.of_rest.clear()
+        self._release_answers()
+
     def _forget(self) -> None:
         self._connects.clear()
         self._standing = None
         self._gamma.clear()
         self._standing_gamma = None
+        self._end_rest()
         self._deltas.clear()
         self._held.clear()
         self._bad_credentials = 0

@@ -9,21 +9,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from .http_messages import Answer, HttpRequest
 from .simulated_market import SimulatedMarket, Wire, number_text
-
-_JSON = "application/json"
-_HTML = "text/html; charset=utf-8"
-
-
-@frozen
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    body: str
-    headers: Mapping[str, str] = field(factory=lambda: {"Content-Type": _JSON})
 
 
 @frozen
@@ -37,14 +26,12 @@ class GammaFault:
 
     def apply(self, answer: Answer) -> Answer:
         """What is answered in the place of the right answer."""
-        body = self.body
-        if body is None:
-            body = answer.body if self.status == 200 else json.dumps({"error": "as asked for"})
+        altered = answer.altered(self.status, self.headers, self.body)
+        body = altered.body
+        if self.body is None:
             for old, new in self.renamed.items():
                 body = body.replace(json.dumps(old), json.dumps(new))
-        kind = _HTML if body.lstrip().startswith("<") else _JSON
-        status = answer.status if self.status == 200 and self.body is None else self.status
-        return Answer(status, body, {"Content-Type": kind, **self.headers})
+        return evolve(altered, body=body)
 
 
 @define(eq=False)
@@ -60,9 +47,11 @@ class Gamma:
         """Know one more market; it takes the place of another of the same slug."""
         self._added[market.get("slug")] = market
 
-    def answer(self, target: str) -> Answer | None:
-        """The answer to a GET; None when the path is none of Gamma's."""
-        parts = urlsplit(target)
+    def answer(self, request: HttpRequest) -> Answer | None:
+        """The answer to a request; None when it is none for Gamma."""
+        if request.method != "GET":
+            return None
+        parts = urlsplit(request.target)
         path = [unquote(segment) for segment in parts.path.strip("/").split("/")]
         query = parse_qs(parts.query)
         if path == ["markets", "keyset"]:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from .faults import ConnectFault, Faults
-from .gamma import Answer
+from .http_messages import Answer, HttpRequest
 from .peer import Peer
 from .record import ConnectionRecord
 
@@ -33,7 +33,7 @@ class ServerLoop:
 
     Owned by one FakeServer, which hands in what a text means (`receive`), what happens by time
     (`tick`, which returns when it wants to be called next), who is turned away (`admit`) and what
-    other requests than handshakes are answered (`answer_get`). Other threads reach the sockets
+    other requests than handshakes are answered (`answer`). Other threads reach the sockets
     through `call` alone.
     """
 
@@ -43,7 +43,7 @@ class ServerLoop:
     admit: Callable[[], ConnectFault | None]
     tls: ssl.SSLContext | None = None
     port: int = 0
-    answer_get: Callable[[str], Answer | None] = lambda target: None
+    answer: Callable[[HttpRequest], Answer | None] = lambda request: None
     links: list[Peer] = field(factory=list)
     """The open connections; for the server's thread only."""
     records: list[ConnectionRecord] = field(factory=list)
@@ -190,7 +190,14 @@ class ServerLoop:
             fault = self.faults.take_connect()
             record = ConnectionRecord(len(self.records) + 1, address[1], time.monotonic())
             link = Peer.accept(
-                sock, record, self._unwatch, self.admit, self.answer_get, fault, self.tls
+                sock,
+                record,
+                self._unwatch,
+                self.admit,
+                self.answer,
+                self.faults.give_back,
+                fault,
+                self.tls,
             )
             self.records.append(record)
             if fault and fault.kind == "refuse":

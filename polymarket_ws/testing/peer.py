@@ -8,19 +8,19 @@ import selectors
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from attrs import define, field
+from attrs import define, evolve, field
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .faults import ConnectFault
-from .gamma import Answer
+from .http_messages import UNTIL_RELEASED, Answer, HttpRequest, RequestReader
 from .manners import CHANNELS
-from .record import ConnectionRecord
+from .record import SECRET_HEADERS, ConnectionRecord
 
 _CHUNK = 65536
 _FLOOD_AHEAD = 4 * _CHUNK  # bytes that a flood keeps waiting for the socket
@@ -42,13 +42,19 @@ class Peer:
     """Lets the selector forget the descriptor, whose number the next socket may get."""
     admit: Callable[[], ConnectFault | None]
     """Judges a handshake that no fault was asked for."""
-    answer_get: Callable[[str], Answer | None]
-    """Answers a request that is no handshake, by its path and query; None: it is answered 404."""
+    answer: Callable[[HttpRequest], Answer | None]
+    """Answers a request that is no handshake; None: it is answered 404."""
+    give_back: Callable[[ConnectFault], None]
+    """Takes a rejection that was not carried out, as there was no handshake."""
     fault: ConnectFault | None = None
     wake_at: float | None = None
     """When it wants `flush` although its socket has nothing to say."""
     deaf: bool = False
     """Neither reads nor writes any more (half-open)."""
+    _reader: RequestReader | None = field(factory=RequestReader)
+    """None once it was a handshake."""
+    _reply: Answer | None = None
+    """Waits for its time, which is `wake_at`."""
     _protocol: ServerProtocol = field(factory=_new_protocol)
     _outbox: bytearray = field(factory=bytearray)
     _fragments: list[bytes] = field(factory=list)
@@ -66,7 +72,8 @@ class Peer:
         record: ConnectionRecord,
         before_close: Callable[[Peer], None],
         admit: Callable[[], ConnectFault | None],
-        answer_get: Callable[[str], Answer | None],
+        answer: Callable[[HttpRequest], Answer | None],
+        give_back: Callable[[ConnectFault], None],
         fault: ConnectFault | None,
         tls: ssl.SSLContext | None,
     ) -> Peer:
@@ -74,9 +81,9 @@ class Peer:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None or (fault and fault.kind in ("refuse", "hang", "hang_tls")):
-            return cls(sock, record, before_close, admit, answer_get, fault)
+            return cls(sock, record, before_close, admit, answer, give_back, fault)
         wrapped = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return cls(wrapped, record, before_close, admit, answer_get, fault, shaking=True)
+        return cls(wrapped, record, before_close, admit, answer, give_back, fault, shaking=True)
 
     @property
     def is_open(self) -> bool:
@@ -170,6 +177,7 @@ class Peer:
         """Give the socket what it takes now, then do what is due."""
         if not self.record.open or self.deaf or self._shaking:
             return
+        self._give_reply(now)
         try:
             self._write(now)
         except _WOULD_BLOCK:
@@ -181,6 +189,23 @@ class Peer:
             self._end_stream(now)
         elif self.wake_at is not None and now >= self.wake_at:
             self.close()
+
+    def release(self) -> None:
+        """Send the answer that is held back, if there is one."""
+        if self._reply is not None:
+            self._reply = evolve(self._reply, seconds=0.0)
+            self.wake_at = None
+
+    def _give_reply(self, now: float) -> None:
+        """Queue the answer to a request when it is due; with it the stream ends."""
+        if self._reply is None:
+            return
+        if self.wake_at is None and 0 < self._reply.seconds < UNTIL_RELEASED:
+            self.wake_at = now + self._reply.seconds
+        due = self._reply.seconds == 0 or (self.wake_at is not None and now >= self.wake_at)
+        if due:
+            self._outbox += self._reply.to_bytes()
+            self._reply, self.wake_at, self._end_after_flush = None, None, True
 
     def _handshake(self) -> bool:
         if not self._shaking:
@@ -198,6 +223,8 @@ class Peer:
     def _received(self, data: bytes) -> Iterator[str]:
         if self._ended or (self.fault and self.fault.kind in ("hang", "hang_tls")):
             return
+        if self._reader is not None:
+            data = self._begin(self._reader, data)
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Request):
@@ -206,16 +233,33 @@ class Peer:
                 yield from self._frame(event)
         self._collect()
 
+    def _begin(self, reader: RequestReader, data: bytes) -> bytes:
+        """Answer the first request if it is no handshake; returns what is for the protocol."""
+        request = reader.receive(data)
+        if request is None or self._reply is not None or self._end_after_flush:
+            return b""
+        if request.method and request.path not in CHANNELS:
+            self._answer_request(request)
+            return b""
+        self._reader = None
+        return bytes(reader.data)
+
+    def _answer_request(self, request: HttpRequest) -> None:
+        self._see(request.path, request.headers)
+        if self.fault and self.fault.kind == "reject":
+            self.give_back(self.fault)
+        self._reply = self.answer(request) or Answer(404, "not found\n", {})
+        self._pace = self.fault.seconds_per_byte if self.fault else 0.0
+        self.record.status = self._reply.status
+
     def _answer(self, request: Request) -> None:
         path = urlsplit(request.path).path
-        self.record.path = path
-        self.record.headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        answer = None if path in CHANNELS else self.answer_get(request.path)
-        fault = self.fault or (self.admit() if answer is None else None)
+        self._see(path, {name.lower(): value for name, value in request.headers.raw_items()})
+        fault = self.fault or self.admit()
         if fault and fault.kind == "reject":
-            response = self._rejection(Answer(fault.status, "rejected\n", fault.headers))
+            response = self._rejection(fault)
         elif path not in CHANNELS:
-            response = self._rejection(answer or Answer(404, "not found\n", {}))
+            response = self._rejection(ConnectFault("reject", 404))
         else:
             self.record.channel = CHANNELS[path]
             response = self._protocol.accept(request)
@@ -224,10 +268,16 @@ class Peer:
         self._protocol.send_response(response)
         self._collect()
 
-    def _rejection(self, answer: Answer) -> Response:
+    def _see(self, path: str, headers: Mapping[str, str]) -> None:
+        self.record.path = path
+        self.record.headers = {
+            name: "***" if name in SECRET_HEADERS else value for name, value in headers.items()
+        }
+
+    def _rejection(self, fault: ConnectFault) -> Response:
         """Any answer but 101: that is all the same to the protocol."""
-        response = self._protocol.reject(http.HTTPStatus(answer.status), answer.body)
-        for name, value in answer.headers.items():
+        response = self._protocol.reject(http.HTTPStatus(fault.status), "rejected\n")
+        for name, value in fault.headers.items():
             if name in response.headers:
                 del response.headers[name]
             response.headers[name] = value

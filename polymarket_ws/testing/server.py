@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.events import OWN, Book, Event
@@ -17,10 +17,13 @@ from .certificate import loopback_contexts
 from .exchange import SimulatedExchange
 from .faults import ConnectFault, Faults
 from .gamma import Gamma
+from .http_messages import Answer, HttpRequest
 from .loop import ServerLoop
 from .manners import Close, Manners, Reset, event_text, kind_of, snapshot_text, wants
 from .peer import Peer
 from .record import ConnectionRecord
+from .rest_answers import RestAnswers, RestRequest, RestStyle
+from .settling import ObservedSubscriber, Settling
 from .simulated_market import Wire
 from .snapshots import Snapshots
 
@@ -30,41 +33,15 @@ Sendable = Event | Wire | Sequence[Event | Wire] | str | bytes
 _MOST_STEPS_AT_ONCE = 200  # of a paced exchange that fell behind, so that sockets are still served
 
 
-class _ObservedConnection(Protocol):
-    @property
-    def state(self) -> str: ...
-    @property
-    def generation(self) -> int: ...
-    @property
-    def local_port(self) -> int: ...
-    @property
-    def messages(self) -> int: ...
-
-
-class _ObservedStats(Protocol):
-    @property
-    def connections(self) -> Sequence[_ObservedConnection]: ...
-    @property
-    def pending(self) -> int: ...
-
-
-class ObservedSubscriber(Protocol):
-    """What `FakeServer.settle` needs to see of a Subscriber."""
-
-    def stats(self) -> _ObservedStats:
-        """A snapshot of its counters."""
-
-    def _wait_until(self, predicate: Callable[[], bool], timeout: float) -> bool: ...
-
-
 class FakeServer:
     """A real WebSocket server, ws:// or wss://, with the manners and the faults of Polymarket's.
 
     Made by a test (or by the fixture `polymarket_server`), used as a context manager; it lives in
     one daemon thread between `start` and `stop`. Every method may be called from any thread, takes
     what clients have sent so far first, and has done its work when it returns. It is written
-    against the protocol and serves any client. On the same port it answers requests for market data
-    over HTTP (`gamma_url`).
+    against the protocol and serves any client. On the same port it answers over HTTP: requests for
+    market data (`gamma_url`), and those for books and the user's orders, trades and positions
+    (`rest_url`, `data_url`), from the same exchange.
 
         with FakeServer() as server, Subscriber(["1"], options=server.options()) as sub:
             server.send(make_book("1", bids=[("0.4", "10")]))
@@ -78,7 +55,8 @@ class FakeServer:
     Args:
         exchange: Where books come from; None: from `send` and `add_book`.
         tls: Serve wss:// with a throw-away certificate, which `options` trusts.
-        credentials: Whom the user channel lets in; None: anyone who shows three texts.
+        credentials: Whom the user channel and REST let in, REST by its signature; None: on the
+            channel anyone who shows three texts, in REST anyone who shows the exchange's `api_key`.
         max_assets_per_connection: Serve the first so many assets of each market connection; of
             those beyond it silently nothing comes. An unsubscribed one makes room for the next.
         connects_per_second: Answer handshakes beyond so many within one second with HTTP 429 and
@@ -101,10 +79,21 @@ class FakeServer:
         self._client_tls: ssl.SSLContext | None = None
         if tls:
             self._server_tls, self._client_tls = loopback_contexts()
-        self.faults = Faults(lambda function: self._loop.call(function))
+        self.faults = Faults(
+            lambda function: self._loop.call(function),
+            self._release_answers,
+        )
         self._admission = Admission(connects_per_second)
         self._gamma = Gamma(
             lambda: self.exchange.gamma_markets() if self.exchange else (), self.faults.take_gamma
+        )
+        self._rest = RestAnswers(
+            lambda: self.exchange,
+            self._snapshot,
+            self.play,
+            credentials,
+            self.faults.of_rest,
+            time.time,
         )
         self._loop = ServerLoop(
             self.faults,
@@ -112,7 +101,7 @@ class FakeServer:
             self._tick,
             self._admit,
             self._server_tls,
-            answer_get=self._gamma.answer,
+            answer=self._answer,
         )
         self._step_seconds: float | None = None
         self._next_step_at = 0.0
@@ -160,11 +149,29 @@ class FakeServer:
         """
         return f"{'https' if self._server_tls else 'http'}://127.0.0.1:{self.port}"
 
+    @property
+    def rest_url(self) -> str:
+        """Where books and the user's orders and trades are asked for."""
+        return self.gamma_url
+
+    @property
+    def data_url(self) -> str:
+        """Where positions are asked for."""
+        return self.gamma_url
+
+    @property
+    def rest_style(self) -> RestStyle:
+        """How its REST answers look; set the fields at any time."""
+        return self._rest.style
+
     def options(self, **overrides: Any) -> Options:
         """Options that lead a Subscriber here, past any proxy; `overrides` win."""
         ours = {
             "market_url": self.url("market"),
             "user_url": self.url("user"),
+            "rest_url": self.rest_url,
+            "data_url": self.data_url,
+            "gamma_url": self.gamma_url,
             "ssl_context": self._client_tls,
             "trust_env": False,
         }
@@ -356,6 +363,11 @@ class FakeServer:
         """Every connection ever accepted, oldest first, the ended and refused ones too."""
         return tuple(self._loop.records)
 
+    @property
+    def rest_requests(self) -> tuple[RestRequest, ...]:
+        """Every request to REST that was answered, oldest first, without headers."""
+        return tuple(self._rest.requests)
+
     def open_connections(self, channel: Channel | None = None) -> tuple[ConnectionRecord, ...]:
         """Those that are open and whose subscription was accepted."""
         return tuple(
@@ -387,43 +399,7 @@ class FakeServer:
         Raises:
             TimeoutError: the sentence says what is missing.
         """
-        deadline = time.monotonic() + timeout
-        targets = {r.peer_port: r.texts_sent for r in self.open_connections()}
-        while (remaining := deadline - time.monotonic()) > 0:
-            if not self.wait_until(lambda: not self._unserved(subscriber), min(remaining, 0.2)):
-                subscriber._wait_until(lambda: not self._unserved(subscriber), min(remaining, 0.2))
-                continue
-            if subscriber._wait_until(
-                lambda: bool(self._unserved(subscriber)) or not self._missing(subscriber, targets),
-                remaining,
-            ) and not self._missing(subscriber, targets):
-                return
-        raise TimeoutError(
-            f"not settled within {timeout:g} s: "
-            f"{self._missing(subscriber, targets) or 'it settled too late'}"
-        )
-
-    def _unserved(self, subscriber: ObservedSubscriber) -> str:
-        connections = subscriber.stats().connections
-        ports = [c.local_port for c in connections if c.state != "idle" or not c.generation]
-        served = {record.peer_port for record in self.open_connections()}
-        if not ports:
-            return "the subscriber has no connection"
-        waiting = [port for port in ports if port not in served]
-        return f"the server has no subscription from port {waiting}" if waiting else ""
-
-    def _missing(self, subscriber: ObservedSubscriber, targets: dict[int, int]) -> str:
-        unserved = self._unserved(subscriber)
-        if unserved:
-            return unserved
-        stats = subscriber.stats()
-        sent = {record.peer_port: record.texts_sent for record in self.open_connections()}
-        for connection in stats.connections:
-            port = connection.local_port
-            target = targets.setdefault(port, sent.get(port, 0))
-            if connection.messages < target:
-                return f"{connection.messages} of {target} texts received on port {port}"
-        return f"{stats.pending} events wait for their callbacks" if stats.pending else ""
+        Settling(self, subscriber).wait(timeout)
 
     # In the server's thread.
 
@@ -441,6 +417,13 @@ class FakeServer:
                 link.send_close(reply.code, reply.reason, time.monotonic())
             elif isinstance(reply, Reset):
                 link.reset()
+
+    def _answer(self, request: HttpRequest) -> Answer | None:
+        return self._gamma.answer(request) or self._rest.answer(request)
+
+    def _release_answers(self) -> None:
+        for link in self._loop.links:
+            link.release()
 
     def _admit(self) -> ConnectFault | None:
         return self._admission.judge(time.monotonic())
@@ -465,6 +448,7 @@ class FakeServer:
     def _publish(self, events: Sequence[Wire]) -> None:
         for event in events:
             self._publish_one(event, "market")
+        self._rest.note()
 
     def _publish_one(self, event: Wire, channel: Channel) -> int:
         if self.exchange is None:

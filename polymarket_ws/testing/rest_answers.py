@@ -1,0 +1,253 @@
+"""What a FakeServer answers in the place of Polymarket's REST services. Sans-I/O.
+
+The private part shows the account of its exchange's user: /data/orders, /data/trades. Public are
+/book, /books and, of the data service, /positions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import formatdate
+
+from attrs import define, field, frozen
+
+from polymarket_ws.credentials import Credentials
+
+from .exchange import API_KEY, SimulatedExchange
+from .http_messages import JSON, Answer, HttpRequest
+from .rest_faults import Act, RestFaults
+from .rest_rows import book_row, order_row, position_row, trade_row
+from .rest_signature import Gatekeeper
+from .simulated_market import Wire
+
+LAST_CURSOR = "LTE="  # base64 of -1
+_ROUTES = {
+    ("GET", "/data/orders"): "orders",
+    ("GET", "/data/trades"): "trades",
+    ("GET", "/book"): "book",
+    ("POST", "/books"): "books",
+    ("GET", "/positions"): "positions",
+}
+_MOST_POSITIONS = 500
+
+
+@frozen
+class RestRequest:
+    """A request that was answered in the place of Polymarket's REST services."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    status: int
+    """Of the answer."""
+
+
+@define
+class RestStyle:
+    """How REST answers look: `FakeServer.rest_style`. Set its fields at any time."""
+
+    page_size: int = 300
+    """Rows of a page."""
+    newest_first: bool = False
+    """Whether listings begin with what is newest."""
+    base_units: bool = False
+    """Whether /data/orders has sizes in millionths of a share."""
+    prefixes: bool = False
+    """Whether statuses begin with ORDER_STATUS_ and TRADE_STATUS_."""
+    float_noise: bool = False
+    """Whether the prices of /data/trades' makers carry float noise."""
+
+
+class _BadRequest(Exception):
+    """Its words are the answer's."""
+
+
+@define(eq=False)
+class RestAnswers:
+    """Answers the requests. Owned by one FakeServer; only its thread calls it.
+
+    Args:
+        exchange: The server's, whose user's account is shown; None: there are no rows.
+        snapshot: The book of an asset; None for an unknown one.
+        play: Lets the exchange act and sends what came of it.
+        credentials: Whom private answers are for; None: whoever shows the user's api key.
+        faults: What goes wrong.
+        time: The server's clock, seconds since 1970.
+    """
+
+    exchange: Callable[[], SimulatedExchange | None]
+    snapshot: Callable[[str], Wire | None]
+    play: Callable[[Act], object]
+    credentials: Credentials | None = field(repr=False)
+    faults: RestFaults
+    time: Callable[[], float]
+    style: RestStyle = field(factory=RestStyle)
+    requests: list[RestRequest] = field(factory=list)
+    _moments: deque[tuple[float, int]] = field(factory=deque)
+    """When the ledger had how many entries, by the server's clock."""
+
+    def answer(self, request: HttpRequest) -> Answer | None:
+        """The answer to a request; None when its path is none of these services'."""
+        route = _ROUTES.get((request.method, request.path))
+        if route is None:
+            return None
+        fault = self.faults.take(request)
+        answer = self._right_answer(route, request)
+        if fault is not None:
+            answer = fault.apply(answer)
+        self.requests.append(
+            RestRequest(request.method, request.path, request.query, answer.status)
+        )
+        return answer
+
+    def note(self) -> None:
+        """Note the present moment of the exchange, for answers that are stale by the clock."""
+        exchange = self.exchange()
+        if exchange is None:
+            return
+        self._moments.append((self.time(), exchange.ledger.entries))
+        if self.faults.lag is None and len(self._moments) > 1:
+            self._moments.popleft()
+
+    def _right_answer(self, route: str, request: HttpRequest) -> Answer:
+        now = self.time() + self.faults.clock_seconds
+        try:
+            if route in ("orders", "trades") and not self._gatekeeper().admits(request, now):
+                return self._json(401, {"error": "Unauthorized/Invalid api key"})
+            if route in ("book", "books"):
+                return self._books(request)
+            if route == "positions":
+                return self._json(200, self._positions(request.query))
+            rows = self._orders if route == "orders" else self._trades
+            return self._json(200, self._page(list(rows(request.query)), request.query))
+        except _BadRequest as error:
+            return self._json(400, {"error": str(error)})
+
+    def _gatekeeper(self) -> Gatekeeper:
+        exchange = self.exchange()
+        return Gatekeeper(self.credentials, exchange.api_key if exchange else API_KEY)
+
+    def _json(self, status: int, document: object) -> Answer:
+        date = formatdate(self.time() + self.faults.clock_seconds, usegmt=True)
+        body = json.dumps(document, ensure_ascii=False)
+        return Answer(status, body, {"Content-Type": JSON, "Date": date})
+
+    # The account.
+
+    def _orders(self, query: Mapping[str, str]) -> Iterator[Wire]:
+        exchange = self.exchange()
+        if exchange is None:
+            return
+        for event in exchange.ledger.open_orders(self._moment(exchange)):
+            if all(event[name] == query.get(name, event[name]) for name in _FILTERS):
+                yield order_row(
+                    event, base_units=self.style.base_units, prefixes=self.style.prefixes
+                )
+
+    def _trades(self, query: Mapping[str, str]) -> Iterator[Wire]:
+        exchange = self.exchange()
+        if exchange is None:
+            return
+        for event in exchange.ledger.trades(self._moment(exchange)):
+            if _is_asked_for(event, query):
+                yield trade_row(
+                    event, float_noise=self.style.float_noise, prefixes=self.style.prefixes
+                )
+
+    def _moment(self, exchange: SimulatedExchange) -> int:
+        """The moment of the exchange that the present answer shows."""
+        lag = self.faults.lag
+        if lag is None:
+            return exchange.ledger.entries
+        seconds = lag.random.uniform(0, lag.seconds)
+        if lag.clock == "exchange":
+            return exchange.ledger.entries_at(exchange.now_ms - round(1000 * seconds))
+        at = self.time() - seconds
+        entries = exchange.ledger.entries if not self._moments else self._moments[0][1]
+        for noted_at, then in self._moments:
+            if noted_at <= at:
+                entries = then
+        return entries
+
+    def _page(self, rows: list[Wire], query: Mapping[str, str]) -> Wire:
+        rows = rows[::-1] if self.style.newest_first else rows
+        start, size = _offset(query.get("next_cursor", "")), self.style.page_size
+        tears = self.faults.between_pages
+        if start and tears and tears[0] is None:  # one of the former page is gone: a row is missed
+            tears.popleft()
+            start += 1
+        page, left = rows[start : start + size], len(rows) > start + size
+        if left and tears and tears[0] is not None:
+            act = tears.popleft()
+            assert act is not None
+            self.play(act)
+        cursor = _cursor(start + size) if left else LAST_CURSOR
+        return {"data": page, "next_cursor": cursor, "limit": size, "count": len(page)}
+
+    # Books and positions.
+
+    def _books(self, request: HttpRequest) -> Answer:
+        if request.method == "GET":
+            book = self._book(request.query.get("token_id", ""))
+            if book is None:
+                missing = "No orderbook exists for the requested token id"
+                return self._json(404, {"error": missing})
+            return self._json(200, book)
+        try:
+            ids = [str(wanted["token_id"]) for wanted in json.loads(request.body)]
+        except (ValueError, TypeError, KeyError):
+            raise _BadRequest("Invalid payload") from None
+        return self._json(200, [book for book in map(self._book, ids) if book])
+
+    def _book(self, asset_id: str) -> Wire | None:
+        exchange, snapshot = self.exchange(), self.snapshot(asset_id)
+        if snapshot is None:
+            return None
+        minimum, neg_risk = exchange.hash_parameters(asset_id) if exchange else ("5", False)
+        return book_row(snapshot, min_order_size=minimum, neg_risk=neg_risk)
+
+    def _positions(self, query: Mapping[str, str]) -> list[Wire]:
+        exchange = self.exchange()
+        if exchange is None or query.get("user", "").lower() != exchange.wallet.lower():
+            return []
+        start = _whole(query.get("offset", "0"))
+        count = min(_whole(query.get("limit", "100")), _MOST_POSITIONS)
+        holdings = exchange.ledger.holdings(self._moment(exchange))
+        rows = [position_row(held, exchange.wallet) for held in holdings if held.size > 0]
+        return rows[start : start + count]
+
+
+_FILTERS = ("id", "market", "asset_id")
+
+
+def _is_asked_for(event: Wire, query: Mapping[str, str]) -> bool:
+    """Filters of /data/trades; `after` and `before` exclude their own second."""
+    wallets = {event["maker_address"], *(m["maker_address"] for m in event["maker_orders"])}
+    matched = int(event["match_time"])
+    return (
+        all(event[name] == query.get(name, event[name]) for name in _FILTERS)
+        and ("maker_address" not in query or query["maker_address"] in wallets)
+        and ("after" not in query or matched > _whole(query["after"]))
+        and ("before" not in query or matched < _whole(query["before"]))
+    )
+
+
+def _cursor(offset: int) -> str:
+    return base64.b64encode(str(offset).encode()).decode()
+
+
+def _offset(cursor: str) -> int:
+    try:
+        return _whole(base64.b64decode(cursor, validate=True).decode() or "0")
+    except (binascii.Error, UnicodeDecodeError):
+        raise _BadRequest("Invalid next_cursor") from None
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise _BadRequest(f"not a whole number: {text}")
+    return int(text)

@@ -1,0 +1,177 @@
+"""FakeServer in the place of Polymarket's REST services, as the standard library sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kit.rest_client import ADDRESS, API_KEY, PASSPHRASE, SECRET, ask, rows, signed
+
+from polymarket_ws import Credentials
+from polymarket_ws.testing import FakeServer, SimulatedExchange
+from polymarket_ws.testing.rest_signature import sign
+
+
+@pytest.fixture
+def exchange() -> SimulatedExchange:
+    """One market with a user who has two open orders, a trade as taker and one as maker."""
+    exchange = SimulatedExchange(seed=3, markets=1, min_order_size="1")
+    yes, no = exchange.asset_ids
+    exchange.trade(yes, "BUY", "2", own=True)
+    exchange.place(yes, "BUY", exchange.book(yes).bids[0].price, "50", own=True)
+    exchange.place(no, "SELL", exchange.book(no).asks[-1].price, "7", own=True)
+    return exchange
+
+
+@pytest.fixture
+def rest_server(exchange: SimulatedExchange) -> Iterator[FakeServer]:
+    """A server that knows the user's credentials."""
+    credentials = Credentials(API_KEY, SECRET, PASSPHRASE, ADDRESS)
+    with FakeServer(exchange, credentials=credentials) as server:
+        yield server
+
+
+def test_orders_are_the_open_ones(rest_server: FakeServer, exchange: SimulatedExchange) -> None:
+    """As the exchange has them, with filters for id, market and asset."""
+    own = [order for order in exchange.open_orders if order.own]
+    found = rows(rest_server, "/data/orders")
+
+    assert [order.id for order in own] == [row["id"] for row in found]
+    assert [("LIVE", "GTC", API_KEY)] * 2 == [
+        (row["status"], row["order_type"], row["owner"]) for row in found
+    ]
+    assert {
+        "associate_trades",
+        "id",
+        "status",
+        "market",
+        "original_size",
+        "outcome",
+        "maker_address",
+        "owner",
+        "price",
+        "side",
+        "size_matched",
+        "asset_id",
+        "expiration",
+        "order_type",
+        "created_at",
+    } == set(found[0])
+    assert [found[1]] == rows(rest_server, "/data/orders", asset_id=own[1].asset_id)
+    assert [found[0]] == rows(rest_server, "/data/orders", id=own[0].id)
+    assert [] == rows(rest_server, "/data/orders", market="0x1")
+
+
+def test_trades_have_the_captured_shape(rest_server: FakeServer) -> None:
+    """Names and kinds of frames/rest/data_trades.json."""
+    [trade] = rows(rest_server, "/data/trades")
+
+    assert {
+        "id", "taker_order_id", "market", "asset_id", "side", "size", "fee_rate_bps", "price",
+        "status", "match_time", "last_update", "outcome", "bucket_index", "owner",
+        "maker_address", "transaction_hash", "maker_orders", "trader_side",
+    } == set(trade)  # fmt: skip
+    assert {
+        "order_id", "owner", "maker_address", "matched_amount", "price", "fee_rate_bps",
+        "asset_id", "outcome", "side",
+    } == set(trade["maker_orders"][0])  # fmt: skip
+    assert ("CONFIRMED", "TAKER", "2", "") == (
+        trade["status"],
+        trade["trader_side"],
+        trade["size"],
+        trade["maker_orders"][0]["fee_rate_bps"],
+    )
+
+
+def test_trades_are_filtered_by_match_time(
+    rest_server: FakeServer, exchange: SimulatedExchange
+) -> None:
+    """`after` and `before` are seconds and exclude their own; the wallet is a filter, too."""
+    [trade] = rows(rest_server, "/data/trades")
+    matched = int(trade["match_time"])
+
+    def count(**query: Any) -> int:
+        return len(rows(rest_server, "/data/trades", **query))
+
+    assert [1, 0] == [count(after=matched - 1), count(after=matched)]
+    assert [1, 0] == [count(before=matched + 1), count(before=matched)]
+    assert [1, 0] == [count(maker_address=exchange.wallet), count(maker_address=ADDRESS)]
+    assert [1, 0] == [count(id=trade["id"]), count(id="x")]
+    assert 400 == ask(rest_server, "/data/trades", after="yesterday")[0]
+
+
+def test_listings_come_in_pages(rest_server: FakeServer) -> None:
+    """The cursor is the base64 of the offset, "LTE=" at the end."""
+    whole = rows(rest_server, "/data/orders")
+    rest_server.rest_style.page_size = 1
+    _, first, _ = ask(rest_server, "/data/orders")
+    _, second, _ = ask(rest_server, "/data/orders", next_cursor=first["next_cursor"])
+
+    assert ("MQ==", "LTE=") == (first["next_cursor"], second["next_cursor"])
+    assert (1, 1) == (first["limit"], first["count"])
+    assert whole == first["data"] + second["data"]
+    assert 400 == ask(rest_server, "/data/orders", next_cursor="?")[0]
+    rest_server.rest_style.newest_first = True
+    assert whole[::-1] == rows(rest_server, "/data/orders")
+
+
+def test_the_signature_is_the_published_one() -> None:
+    """The vector of Polymarket's own clients."""
+    assert "ZwAdJKvoYRlEKDkNMwd5BuwNNtg93kNaR_oU2HrfVvc=" == sign(
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        '1000000test-sign/orders{"hash": "0x123"}',
+    )
+    assert None is sign("a", "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"secret": "b3RoZXI"},
+        {"poly_api_key": "other"},
+        {"poly_passphrase": "other"},
+        {"poly_address": "0x" + "b2" * 20},
+        {"poly_address": "0x12"},
+        {"poly_signature": ""},
+        {"timestamp": 1_000_000},
+        {"poly_timestamp": "now"},
+        {"method": "POST"},
+        {"path": "/data/orders?market=0x1"},
+    ],
+    ids=str,
+)
+def test_wrong_headers_are_refused(rest_server: FakeServer, wrong: dict[str, Any]) -> None:
+    """With 401 and JSON; the path is signed without its query."""
+    headers = signed(**{"path": "/data/orders", **wrong})
+
+    assert (401, {"error": "Unauthorized/Invalid api key"}) == ask(
+        rest_server, "/data/orders", headers=headers, market="0x1"
+    )[:2]
+    assert 200 == ask(rest_server, "/data/orders", market="0x1")[0]
+
+
+def test_without_credentials_the_api_key_counts() -> None:
+    """And the form of the headers."""
+    with FakeServer(SimulatedExchange()) as server:
+        headers = signed("/data/orders", secret="b3RoZXI")
+        assert 200 == ask(server, "/data/orders", headers=headers)[0]
+        headers["POLY_API_KEY"] = "other"
+        assert 401 == ask(server, "/data/orders", headers=headers)[0]
+        assert 401 == ask(server, "/data/orders", headers={})[0]
+
+
+def test_requests_are_on_record_without_their_headers(rest_server: FakeServer) -> None:
+    """Path, query and status; a connection's record hides keys and signatures."""
+    rows(rest_server, "/data/orders", market="0x1")
+    [request] = rest_server.rest_requests
+
+    assert ("GET", "/data/orders", {"market": "0x1"}, 200) == (
+        request.method,
+        request.path,
+        request.query,
+        request.status,
+    )
+    shown = rest_server.connections[0].headers
+    assert ["***"] * 3 == [shown[f"poly_{n}"] for n in ("api_key", "passphrase", "signature")]
+    assert ADDRESS == shown["poly_address"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import random
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -16,6 +15,7 @@ from attrs import define, field, frozen
 from polymarket_ws.events import Book, Level, Side
 
 from .gamma import gamma_market
+from .ids import Ids, Protocol
 from .ledger import Account, Ledger
 from .own_events import SimulatedTrade, order_event, print_event, trade_event
 from .public_events import (
@@ -46,6 +46,15 @@ _PRINT_DELAY_MS = (30, 90)  # measured from a trade's price_change to its print,
 _SETTLING_MS = {"MINED": 2000, "RETRYING": 2000, "CONFIRMED": 5000, "FAILED": 5000}
 _FINER_TICK = Decimal("0.001")
 _NEAR_ONE, _NEAR_ZERO = Decimal("0.96"), Decimal("0.04")
+_CHOICES = {
+    "hash_last_price": ("market", "taker"),
+    "hash_timing": ("early", "late"),
+    "protocol": ("v1", "v2"),
+    "hash_recipe": ("same", "other"),
+}
+_CONFIRMED = ("MINED", "CONFIRMED")
+"""How an own trade goes on after MATCHED."""
+_EXPIRED = "CANCELED_EXPIRED_ORDER"
 _NEVER_RESTING = ("FAK", "FOK")
 
 
@@ -116,6 +125,11 @@ class SimulatedExchange:
             levels. 0: every one of them has a single price_change; 1: all are such steps, but for
             the quotes that refill a book that ran almost empty.
         step_frames: Fewest and most price_changes of such a step, the fewest at least 2.
+        own_share: Share of the seeded orders that are the user's, 0 to 1, as takers and makers, of
+            either token, with trades that fail and orders that expire; None: a few.
+        protocol: "v2": markets have the ids of Polymarket's V2 (position ids of 75 digits,
+            condition ids of 62 hex digits).
+        hash_recipe: "other": hashes follow a recipe that no client knows, as V2 may.
 
     Raises:
         ValueError: a switch that is none of its values, a share or numbers out of their range.
@@ -136,12 +150,16 @@ class SimulatedExchange:
     depth: int = field(default=12, kw_only=True)
     step_share: float = field(default=0.1, kw_only=True)
     step_frames: tuple[int, int] = field(default=(2, 6), kw_only=True)
+    own_share: float | None = field(default=None, kw_only=True)
+    protocol: Protocol = field(default="v1", kw_only=True)
+    hash_recipe: Literal["same", "other"] = field(default="same", kw_only=True)
 
     now_ms: int = field(init=False)
     """The exchange's time, milliseconds since 1970."""
     ledger: Ledger = field(init=False, factory=Ledger, repr=False)
     """Every state of the user's orders and trades; for the server's answers."""
     _random: random.Random = field(init=False, repr=False)
+    _ids: Ids = field(init=False, repr=False)
     _seeding: Seeding = field(init=False, repr=False)
     _markets: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
     _by_asset: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
@@ -151,15 +169,16 @@ class SimulatedExchange:
     _numbers: int = field(init=False, default=0, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.hash_last_price not in ("market", "taker"):
-            raise ValueError(
-                f'hash_last_price is "market" or "taker", not {self.hash_last_price!r}'
-            )
-        if self.hash_timing not in ("early", "late"):
-            raise ValueError(f'hash_timing is "early" or "late", not {self.hash_timing!r}')
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                listed = " or ".join(f'"{choice}"' for choice in choices)
+                raise ValueError(f"{name} is {listed}, not {getattr(self, name)!r}")
         self.now_ms = self.start_ms
         self._random = random.Random(self.seed)
-        self._seeding = Seeding(self._random, self.depth, self.step_share, self.step_frames)
+        self._ids = Ids(self._random, self.protocol)
+        self._seeding = Seeding(
+            self._random, self.depth, self.step_share, self.step_frames, self.own_share
+        )
         for number in range(1, self.market_count + 1):
             self._add_market(near_one=number > 1 and number == self.market_count)
 
@@ -234,6 +253,9 @@ class SimulatedExchange:
         *,
         own: bool = False,
         order_type: str = "GTC",
+        expires_ms: int = 0,
+        failed: bool = False,
+        retried: bool = False,
     ) -> list[Wire]:
         """Place an order: it matches what it crosses, and the rest of it rests (unless FAK or FOK).
 
@@ -246,19 +268,22 @@ class SimulatedExchange:
             size: Shares, at least the market's `min_order_size`.
             own: Whether the user places it.
             order_type: "GTC", "GTD", "FAK" or "FOK".
+            expires_ms: How long after it the rest of a GTD order is taken back; 0: never.
+            failed: Whether its trade, if the user has a part in it, ends FAILED (after RETRYING)
+                and not CONFIRMED.
+            retried: Whether such a trade is RETRYING, not MINED, before it is CONFIRMED.
 
         Raises:
             KeyError: unknown token. ValueError: resolved market, price off the grid, size too
                 small.
         """
         market = self._by_asset[asset_id]
-        order = self._new_order(
-            asset_id, Side(side), _decimal(price), _decimal(size), own, order_type
-        )
+        quote = Quote(asset_id, Side(side), _decimal(price), _decimal(size), order_type, expires_ms)
+        order = self._quoted(quote, own=own)
         self._check(market, order)
         if order_type == "FOK" and sum(f.amount for f in market.crossing(order)) < order.size:
             return self._killed(market, order)
-        return self._carry_out(market, [order])
+        return self._carry_out(market, [order], ends=_ends(failed=failed, retried=retried))
 
     def cancel(self, order_id: str, status: str = "CANCELED") -> list[Wire]:
         """Take a resting order back; KeyError when there is none of that id."""
@@ -328,6 +353,7 @@ class SimulatedExchange:
         *,
         own: bool = False,
         failed: bool = False,
+        retried: bool = False,
     ) -> list[Wire]:
         """Match a market order at once and let time pass until all of it was told.
 
@@ -338,6 +364,7 @@ class SimulatedExchange:
             size: Shares; None: all of the best level.
             own: Whether the user is the taker.
             failed: Whether it ends FAILED (after RETRYING) and not CONFIRMED.
+            retried: Whether it is RETRYING, not MINED, before it is CONFIRMED.
 
         Raises:
             ValueError: nothing rests on the other side, or the market is resolved.
@@ -349,8 +376,10 @@ class SimulatedExchange:
         amount = against[-1][1] if size is None else _decimal(size)
         limit = 1 - market.tick_size if side is Side.BUY else market.tick_size
         order = self._new_order(asset_id, side, limit, amount, own, "FAK")
-        events = self._carry_out(market, [order], failed=failed)
-        return events + self._advance_to(max(p.due_ms for p in self._pending))
+        former = self._numbers
+        ends = _ends(failed=failed, retried=retried)
+        events = self._carry_out(market, [order], ends=ends)
+        return events + self._advance_to(max(p.due_ms for p in self._pending if p.number > former))
 
     def advance(self, milliseconds: int) -> list[Wire]:
         """Let time pass and return what fell due: prints, and later statuses of own trades."""
@@ -420,7 +449,8 @@ class SimulatedExchange:
         market = self._random.choice(markets)
         plan = self._seeding.plan(kind, market, frames)
         placed = [self._quoted(quote, own=plan.own) for quote in plan.placed]
-        return self._carry_out(market, placed, plan.removed, failed=plan.failed)
+        ends = _ends(failed=plan.failed, retried=plan.retried)
+        return self._carry_out(market, placed, plan.removed, ends=ends)
 
     # One engine step.
 
@@ -430,7 +460,7 @@ class SimulatedExchange:
         placed: Sequence[RestingOrder],
         removed: Sequence[RestingOrder] = (),
         *,
-        failed: bool = False,
+        ends: Sequence[str] = _CONFIRMED,
         status: str = "CANCELED",
     ) -> list[Wire]:
         """Take orders back and place others at once, and tell it when all is done.
@@ -451,8 +481,9 @@ class SimulatedExchange:
             told += market.tell(changed, traded=bool(trades))
         for trade in trades:
             told += self._told_privately(trade)
-            self._schedule(trade, failed=failed)
-        cancelled = (o for o in removed if o.own)
+            self._schedule(trade, ends)
+        dropped = [o for o in placed if o.remaining and o.order_type in _NEVER_RESTING]
+        cancelled = (o for o in (*removed, *dropped) if o.own)
         told += [self._told(o, market, "CANCELLATION", status) for o in cancelled]
         return told + self._finer_tick(market)
 
@@ -468,9 +499,14 @@ class SimulatedExchange:
         if order.remaining and order.order_type not in _NEVER_RESTING:
             market.rest(order)
             self._open_orders[order.id] = order
+            if order.expires_ms:
+                self._later(order.expires_ms - self.now_ms, partial(self._expire, order.id))
         if trades and self.hash_timing == "early":
             self._set_last_price(trades[0])
         return trades
+
+    def _expire(self, order_id: str) -> list[Wire]:
+        return self.cancel(order_id, _EXPIRED) if order_id in self._open_orders else []
 
     def _killed(self, market: SimulatedMarket, order: RestingOrder) -> list[Wire]:
         status = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
@@ -485,7 +521,7 @@ class SimulatedExchange:
         """A trade at the price of its last fill, in terms of the taker's token."""
         last = fills[-1].maker
         price = last.price if last.asset_id == taker.asset_id else 1 - last.price
-        trade_id, transaction = self._uuid(), self._hex(64)
+        trade_id, transaction = self._ids.uuid(), self._ids.hex(64)
         for order in (taker, *(fill.maker for fill in fills)):
             order.trade_ids.append(trade_id)
         return SimulatedTrade(
@@ -508,13 +544,13 @@ class SimulatedExchange:
         event = order_event(order, market, kind, status, self.now_ms)
         return self.ledger.enter_order(order, event, self.now_ms)
 
-    def _schedule(self, trade: SimulatedTrade, *, failed: bool) -> None:
+    def _schedule(self, trade: SimulatedTrade, ends: Sequence[str]) -> None:
         delay = self._random.randint(*_PRINT_DELAY_MS)
         trade.market.print_due_ms = max(self.now_ms + delay, trade.market.print_due_ms)
         self._later(trade.market.print_due_ms - self.now_ms, partial(self._print, trade))
         if not trade.is_own:
             return
-        for status in ("RETRYING", "FAILED") if failed else ("MINED", "CONFIRMED"):
+        for status in ends:
             self._later(_SETTLING_MS[status], partial(self._settle, trade, status))
 
     def _print(self, trade: SimulatedTrade) -> list[Wire]:
@@ -574,14 +610,17 @@ class SimulatedExchange:
         return [m for m in self._markets.values() if m.condition_id not in self._resolved]
 
     def _add_market(self, *, near_one: bool = False) -> SimulatedMarket:
+        condition_id, asset_ids = self._ids.market()
         market = SimulatedMarket(
-            condition_id=self._hex(64),
-            asset_ids=(self._token_id(), self._token_id()),
+            condition_id=condition_id,
+            asset_ids=asset_ids,
             tick_size=self.tick_size,
             min_order_size=self.min_order_size or Decimal(self._random.choice((5, 1, 15))),
             neg_risk=self._random.random() < 0.5 if self.neg_risk is None else self.neg_risk,
             timestamp_ms=self.now_ms,
             number=len(self._markets) + 1,
+            protocol=self.protocol,
+            has_other_hash=self.hash_recipe == "other",
         )
         self._markets[market.condition_id] = market
         self._by_asset.update(dict.fromkeys(market.asset_ids, market))
@@ -611,14 +650,14 @@ class SimulatedExchange:
         order_type: str,
     ) -> RestingOrder:
         order = RestingOrder(
-            id=self._hex(64),
+            id=self._ids.hex(64),
             asset_id=asset_id,
             side=side,
             price=price,
             size=size,
-            owner=self.api_key if own else self._uuid(),
+            owner=self.api_key if own else self._ids.uuid(),
             own=own,
-            maker_address=self._hex(40),
+            maker_address=self._ids.hex(40),
             order_type=order_type,
             placed_ms=self.now_ms,
             remaining=size,
@@ -626,9 +665,12 @@ class SimulatedExchange:
         return attrs.evolve(order, maker_address=self.wallet) if own else order
 
     def _quoted(self, quote: Quote, *, own: bool) -> RestingOrder:
-        return self._new_order(
+        order = self._new_order(
             quote.asset_id, quote.side, quote.price, quote.size, own, quote.order_type
         )
+        if quote.expires_ms:
+            order.expires_ms = self.now_ms + quote.expires_ms
+        return order
 
     def _successor(
         self,
@@ -656,20 +698,17 @@ class SimulatedExchange:
         if order.size < market.min_order_size:
             raise ValueError(f"size {order.size} is below the minimum, {market.min_order_size}")
 
-    def _hex(self, digits: int) -> str:
-        return f"0x{self._random.getrandbits(4 * digits):0{digits}x}"
-
-    def _token_id(self) -> str:
-        return str(self._random.randrange(10**76, 10**77))
-
-    def _uuid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-
 
 def _best_first(levels: list[tuple[Decimal, Decimal]]) -> tuple[Level, ...]:
     # Through the wire's text, so that a Decimal prints as the wire does: 0.5, not 0.50.
     texts = ((number_text(price), number_text(size)) for price, size in reversed(levels))
     return tuple(Level(Decimal(price), Decimal(size)) for price, size in texts)
+
+
+def _ends(*, failed: bool, retried: bool) -> tuple[str, ...]:
+    if failed:
+        return ("RETRYING", "FAILED")
+    return ("RETRYING", "CONFIRMED") if retried else _CONFIRMED
 
 
 def _matched(trades: list[SimulatedTrade]) -> list[RestingOrder]:

@@ -95,6 +95,9 @@ def gamma_market(market: SimulatedMarket, *, closed: bool) -> Wire:
     """A market of the exchange, in an event of its own."""
     event = {"id": str(900_000 + market.number), "ticker": market.slug, "slug": market.slug}
     state = {"active": True, "closed": closed}
+    ids: Wire = {"clobTokenIds": json.dumps(market.asset_ids)}
+    if market.protocol == "v2":
+        ids = {"positionIds": list(market.asset_ids)}
     return {
         "id": str(market.number),
         "question": market.question,
@@ -105,11 +108,11 @@ def gamma_market(market: SimulatedMarket, *, closed: bool) -> Wire:
         "enableOrderBook": True,
         "orderPriceMinTickSize": json.loads(number_text(market.tick_size)),
         "orderMinSize": json.loads(number_text(market.min_order_size)),
-        "clobTokenIds": json.dumps(market.asset_ids),
+        **ids,
         "acceptingOrders": not closed,
         "negRisk": market.neg_risk,
         "events": [{**event, "title": market.question, **state, "negRisk": market.neg_risk}],
-        "version": "v1",
+        "version": market.protocol,
     }
 
 

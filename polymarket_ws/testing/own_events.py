@@ -44,7 +44,7 @@ def order_event(
         "associate_trades": list(order.trade_ids) or None,
         "created_at": str(order.placed_ms // 1000),
         "event_type": "order",
-        "expiration": "0",
+        "expiration": str(order.expires_ms // 1000),
         "id": order.id,
         "maker_address": order.maker_address,
         "market": market.condition_id,

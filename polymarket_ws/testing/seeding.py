@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from decimal import Decimal
 
-from attrs import define, field, frozen
+from attrs import Attribute, define, evolve, field, frozen
 
 from polymarket_ws.events import Side
 
@@ -15,6 +15,9 @@ from .simulated_market import RestingOrder, SimulatedMarket
 _WEIGHTS = {"quote": 300, "cancel": 110, "match": 64, "own": 20, "own_cancel": 5, "new_market": 1}
 _CROWDED = 80  # resting orders of a market above which quotes become cancels
 _KEPT = 2  # resting orders of a side that cancels and matches leave
+_BUSY_OWN_CANCELS = 60  # their weight in the place of the above, when the user is busy
+_FAILED, _RETRIED, _EXPIRING = 0.1, 0.1, 0.1  # shares of a busy user's trades and orders
+_EXPIRES_MS = (1000, 20_000)
 _CENT = Decimal("0.01")
 
 
@@ -27,6 +30,8 @@ class Quote:
     price: Decimal
     size: Decimal
     order_type: str = "GTC"
+    expires_ms: int = 0
+    """How long after its placement it is taken back; 0: never."""
 
 
 @frozen
@@ -39,6 +44,8 @@ class Plan:
     """Whether the user places the orders."""
     failed: bool = False
     """Whether an own trade of it ends FAILED."""
+    retried: bool = False
+    """Whether an own trade of it is RETRYING before it is CONFIRMED."""
 
 
 @define(eq=False)
@@ -50,6 +57,7 @@ class Seeding:
         depth: Levels on each side of a new book.
         step_share: Share of the plans that take several frames, 0 to 1.
         step_frames: Fewest and most frames of such a plan, the fewest at least 2.
+        own_share: Share of the plans that are the user's, 0 to 1; None: a few.
 
     Raises:
         ValueError: a share or a number of frames out of its range.
@@ -59,11 +67,13 @@ class Seeding:
     depth: int
     step_share: float = field()
     step_frames: tuple[int, int] = field()
+    own_share: float | None = field(default=None)
 
     @step_share.validator
-    def _check_share(self, _: object, share: float) -> None:
-        if not 0 <= share <= 1:
-            raise ValueError(f"step_share is from 0 to 1, not {share!r}")
+    @own_share.validator
+    def _check_share(self, attribute: Attribute[float], share: float | None) -> None:
+        if share is not None and not 0 <= share <= 1:
+            raise ValueError(f"{attribute.name} is from 0 to 1, not {share!r}")
 
     @step_frames.validator
     def _check_frames(self, _: object, frames: tuple[int, int]) -> None:
@@ -74,7 +84,10 @@ class Seeding:
 
     def kind(self) -> str:
         """What happens next: "quote", "cancel", "match", "own", "own_cancel" or "new_market"."""
-        (kind,) = self.random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
+        weights = _WEIGHTS
+        if self.own_share is not None:
+            weights = {**_WEIGHTS, "own_cancel": _BUSY_OWN_CANCELS}
+        (kind,) = self.random.choices(list(weights), list(weights.values()))
         return kind
 
     def frames(self) -> int:
@@ -84,6 +97,22 @@ class Seeding:
 
     def plan(self, kind: str, market: SimulatedMarket, frames: int) -> Plan:
         """A plan of a kind but "new_market"; empty when the market has too few orders for it."""
+        plan = self._plan(kind, market, frames)
+        return plan if self.own_share is None else self._busy(plan, self.own_share)
+
+    def _busy(self, plan: Plan, own_share: float) -> Plan:
+        """The same as the user's or another's, by chance."""
+        own = self.random.random() < own_share
+        failed, retried = (self.random.random() < share for share in (_FAILED, _RETRIED))
+        placed = plan.placed
+        if own and self.random.random() < _EXPIRING:
+            placed = tuple(self._expiring(q) if q.order_type == "GTC" else q for q in placed)
+        return evolve(plan, placed=placed, own=own, failed=failed, retried=retried)
+
+    def _expiring(self, quote: Quote) -> Quote:
+        return evolve(quote, order_type="GTD", expires_ms=self.random.randint(*_EXPIRES_MS))
+
+    def _plan(self, kind: str, market: SimulatedMarket, frames: int) -> Plan:
         if kind == "match":
             return self._match(market, frames)
         if kind == "own_cancel":

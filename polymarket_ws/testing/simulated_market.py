@@ -17,6 +17,8 @@ from attrs import define, field
 
 from polymarket_ws.events import Side
 
+from .ids import Protocol
+
 Wire = dict[str, Any]
 """One event in the wire's shape: what `json.loads` would give."""
 
@@ -56,6 +58,15 @@ def book_hash(book: Mapping[str, Any], *, min_order_size: str, neg_risk: bool) -
         "last_trade_price": book["last_trade_price"],
     }
     text = json.dumps(hashed, separators=(",", ":"), ensure_ascii=False)
+    return _sha1(text)
+
+
+def other_hash(book: Mapping[str, Any]) -> str:
+    """A hash of a book by a recipe that nobody knows."""
+    return _sha1(json.dumps([book[name] for name in ("asset_id", "timestamp", "bids", "asks")]))
+
+
+def _sha1(text: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -78,6 +89,8 @@ class RestingOrder:
     placed_ms: int
     remaining: Decimal
     """Shares not matched yet."""
+    expires_ms: int = 0
+    """When it is taken back (GTD), milliseconds since 1970; 0: never."""
     trade_ids: list[str] = field(factory=list)
 
 
@@ -102,6 +115,9 @@ class SimulatedMarket:
     """When the book last changed."""
     number: int
     """Counts the markets of the exchange, from 1."""
+    protocol: Protocol = "v1"
+    has_other_hash: bool = False
+    """Whether its hashes follow a recipe that nobody knows."""
     outcomes: tuple[str, str] = ("Yes", "No")
     print_due_ms: int = field(init=False, default=0)
     """When its latest trade's print is due; prints keep the order of their trades."""
@@ -274,7 +290,8 @@ class SimulatedMarket:
             "last_trade_price": self.last_prices[asset_id],
         }
         minimum = number_text(self.min_order_size)
-        book["hash"] = book_hash(book, min_order_size=minimum, neg_risk=self.neg_risk)
+        right = book_hash(book, min_order_size=minimum, neg_risk=self.neg_risk)
+        book["hash"] = other_hash(book) if self.has_other_hash else right
         return book
 
     def _level_texts(self, asset_id: str, side: Side) -> list[dict[str, str]]:

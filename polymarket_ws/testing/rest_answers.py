@@ -105,12 +105,17 @@ class RestAnswers:
         return answer
 
     def note(self) -> None:
-        """Note the present moment of the exchange, for answers that are stale by the clock."""
+        """Note the present moment of the exchange, for answers that are stale by the clock.
+
+        Called before and after it acts.
+        """
         exchange = self.exchange()
         if exchange is None:
             return
-        self._moments.append((self.time(), exchange.ledger.entries))
-        if self.faults.lag is None and len(self._moments) > 1:
+        now, lag = self.time(), self.faults.lag
+        self._moments.append((now, exchange.ledger.entries))
+        shown_since = now - (lag.seconds if lag else 0)
+        while len(self._moments) > 1 and self._moments[1][0] <= shown_since:
             self._moments.popleft()
 
     def _right_answer(self, route: str, request: HttpRequest) -> Answer:
@@ -167,11 +172,9 @@ class RestAnswers:
         if lag.clock == "exchange":
             return exchange.ledger.entries_at(exchange.now_ms - round(1000 * seconds))
         at = self.time() - seconds
-        entries = exchange.ledger.entries if not self._moments else self._moments[0][1]
-        for noted_at, then in self._moments:
-            if noted_at <= at:
-                entries = then
-        return entries
+        noted = [entries for noted_at, entries in self._moments if noted_at <= at]
+        oldest = self._moments[0][1] if self._moments else exchange.ledger.entries
+        return noted[-1] if noted else oldest
 
     def _page(self, rows: list[Wire], query: Mapping[str, str]) -> Wire:
         rows = rows[::-1] if self.style.newest_first else rows

@@ -234,6 +234,7 @@ class FakeServer:
         do = act if callable(act) else lambda exchange: exchange.steps(act)
 
         def run() -> list[Wire]:
+            self._rest.note()
             events = do(exchange)
             self._publish(events)
             return events
@@ -435,6 +436,7 @@ class FakeServer:
             if now < self._next_step_at:
                 break
             self._next_step_at += self._step_seconds
+            self._rest.note()
             self._publish(self.exchange.step())
         else:
             self._next_step_at = now

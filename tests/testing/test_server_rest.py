@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from kit.rest_client import ADDRESS, API_KEY, PASSPHRASE, SECRET, ask, rows, signed
 
 from polymarket_ws import Credentials
-from polymarket_ws.testing import FakeServer, SimulatedExchange
+from polymarket_ws.testing import FakeServer, SimulatedExchange, make_book
 from polymarket_ws.testing.rest_signature import sign
 
 
@@ -175,3 +176,51 @@ def test_requests_are_on_record_without_their_headers(rest_server: FakeServer) -
     shown = rest_server.connections[0].headers
     assert ["***"] * 3 == [shown[f"poly_{n}"] for n in ("api_key", "passphrase", "signature")]
     assert ADDRESS == shown["poly_address"]
+
+
+def test_books_have_the_hashs_parameters(
+    rest_server: FakeServer, exchange: SimulatedExchange
+) -> None:
+    """/book and /books, without a key: a subscription's book, and three fields more."""
+    yes, no = exchange.asset_ids
+    status, book, _ = ask(rest_server, "/book", headers={}, token_id=yes)
+    body = json.dumps([{"token_id": no}, {"token_id": "1"}])
+    _, [other], _ = ask(rest_server, "/books", method="POST", headers={}, body=body)
+
+    assert 200 == status
+    told = set(exchange.snapshot(yes) or {})
+    assert told - {"event_type"} | {"min_order_size", "neg_risk"} == set(book)
+    assert (exchange.book(yes).hash, no) == (book["hash"], other["asset_id"])
+    assert exchange.hash_parameters(yes) == (book["min_order_size"], book["neg_risk"])
+    assert 404 == ask(rest_server, "/book", headers={}, token_id="1")[0]
+    assert 400 == ask(rest_server, "/books", method="POST", headers={}, body="{}5")[0]
+
+
+def test_a_server_without_an_exchange_has_no_rows() -> None:
+    """But the books that were added."""
+    with FakeServer() as server:
+        server.add_book(make_book("1", bids=[("0.4", "10")]))
+        assert "1" == ask(server, "/book", headers={}, token_id="1")[1]["asset_id"]
+        assert [] == rows(server, "/data/orders") + rows(server, "/data/trades")
+        assert [] == ask(server, "/positions", headers={}, user=ADDRESS)[1]
+
+
+def test_positions_are_those_that_arrived(
+    rest_server: FakeServer, exchange: SimulatedExchange
+) -> None:
+    """Of the wallet: what was confirmed, or was there before; numbers are floats."""
+    yes, no = exchange.asset_ids
+    exchange.give(no, "10.5", price="0.4")
+    price = exchange.book(yes).asks[0].price
+    exchange.place(yes, "BUY", price, "1", own=True)  # not confirmed yet
+
+    def positions(**query: Any) -> list[tuple[str, float, float]]:
+        found = ask(rest_server, "/positions", headers={}, **query)[1]
+        return [(row["asset"], row["size"], row["avgPrice"]) for row in found]
+
+    held = positions(user=exchange.wallet)
+    assert [(no, 10.5, 0.4), (yes, 2.0)] == [held[0], held[1][:2]]
+    assert held[1:] == positions(user=exchange.wallet.lower(), limit=1, offset=1)
+    assert [] == positions(user=ADDRESS)
+    exchange.trade(yes, "SELL", "3", own=True)
+    assert {no} == {asset for asset, *_ in positions(user=exchange.wallet)}

@@ -17,3 +17,9 @@ def condition_key(condition_id: str) -> str:
     """
     key = condition_id.lower()
     return f"{key}00" if len(key) == _SHORT and key.startswith(_PADDED_KINDS) else key
+
+
+def is_of_v2(condition_id: str) -> bool:
+    """Whether a market is of protocol V2, as far as its id tells: short, or as if padded."""
+    key = condition_key(condition_id)
+    return key.startswith(_PADDED_KINDS) and key.endswith("00") and len(key) == _SHORT + 2

@@ -138,10 +138,12 @@ def _market(item: object, argument: str) -> str:
     if is_whole or (isinstance(item, str) and _DIGITS.fullmatch(item)):
         raise ConfigurationError(
             f"{argument} holds {_shown(str(item))}, which looks like a token id; "
-            "markets takes condition ids (0x and 64 hex digits)"
+            "markets takes condition ids (0x and 62 or 64 hex digits)"
         )
     shown = _shown(item) if isinstance(item, str) else f"a {type(item).__name__}"
-    raise ConfigurationError(f"{argument} holds {shown}: a condition id is 0x and 64 hex digits")
+    raise ConfigurationError(
+        f"{argument} holds {shown}: a condition id is 0x and 62 or 64 hex digits"
+    )
 
 
 def _shown(item: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polymarket_ws.condition_ids import condition_key
+from polymarket_ws.condition_ids import condition_key, is_of_v2
 
 SHORT = "0x01" + "ab" * 30
 
@@ -35,3 +35,12 @@ def test_other_ids_differ(one: str, other: str) -> None:
 def test_a_key_is_its_own_key() -> None:
     """What was normalised once is not changed again."""
     assert f"{SHORT}00" == condition_key(SHORT) == condition_key(condition_key(SHORT))
+
+
+@pytest.mark.parametrize(
+    ("market", "expected"),
+    [(SHORT, True), (f"{SHORT}00", True), (f"{SHORT}01", False), ("0x03" + "ab" * 30, False)],
+)
+def test_a_market_of_v2_is_known_by_its_id(market: str, expected: bool) -> None:
+    """Short, or as if padded."""
+    assert expected is is_of_v2(market)

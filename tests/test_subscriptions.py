@@ -166,18 +166,18 @@ def test_two_spellings_of_a_condition_id_are_one_market() -> None:
         (
             [TOKEN],
             "markets holds '28756001267446015644…', which looks like a token id; "
-            "markets takes condition ids (0x and 64 hex digits)",
+            "markets takes condition ids (0x and 62 or 64 hex digits)",
         ),
         (
             [7],
             "markets holds '7', which looks like a token id; "
-            "markets takes condition ids (0x and 64 hex digits)",
+            "markets takes condition ids (0x and 62 or 64 hex digits)",
         ),
-        ([True], "markets holds a bool: a condition id is 0x and 64 hex digits"),
-        ([None], "markets holds a NoneType: a condition id is 0x and 64 hex digits"),
-        (["will-it"], "markets holds 'will-it': a condition id is 0x and 64 hex digits"),
-        (["0x"], "markets holds '0x': a condition id is 0x and 64 hex digits"),
-        (["0xg"], "markets holds '0xg': a condition id is 0x and 64 hex digits"),
+        ([True], "markets holds a bool: a condition id is 0x and 62 or 64 hex digits"),
+        ([None], "markets holds a NoneType: a condition id is 0x and 62 or 64 hex digits"),
+        (["will-it"], "markets holds 'will-it': a condition id is 0x and 62 or 64 hex digits"),
+        (["0x"], "markets holds '0x': a condition id is 0x and 62 or 64 hex digits"),
+        (["0xg"], "markets holds '0xg': a condition id is 0x and 62 or 64 hex digits"),
     ],
 )
 def test_a_wrong_condition_id_is_named(value: Any, said: str) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 from attrs import define, field
 
 from polymarket_ws.asset import Asset
+from polymarket_ws.condition_ids import is_of_v2
 from polymarket_ws.logs import Log
 from polymarket_ws.schedule import Schedule
 from polymarket_ws.wire.updates import Snapshot
@@ -63,7 +64,8 @@ class Counts:
 
 @define(eq=False)
 class Recipe:
-    """Which books the hash recipe fits, by the last snapshot of each that could be learned from."""
+    """Which books of V1 the hash recipe fits, by the last snapshot of each that could be learned
+    from."""
 
     fitted: dict[BookCore, None] = field(factory=dict)
     unfitted: dict[BookCore, None] = field(factory=dict)
@@ -163,10 +165,12 @@ class Verifier:
         """Find what a snapshot's hash fits with; as `check_snapshot`."""
         last_trade_price = snapshot.last_trade_price or ("" if snapshot.is_answer else None)
         self.recipe.forget(core)
-        if core.proof.learn(claim, last_trade_price, core.asset):
-            self.recipe.fitted[core] = None
+        fits = core.proof.learn(claim, last_trade_price, core.asset)
+        # Whether the recipe holds on V2 is not known: its books say nothing about the others'.
+        if not is_of_v2(snapshot.market):
+            (self.recipe.fitted if fits else self.recipe.unfitted)[core] = None
+        if fits:
             return FindingCause.HASH_FITS, []
-        self.recipe.unfitted[core] = None
         self.counts.unverifiable += 1
         return None, self._give_up_recipe() if self.recipe.is_wrong else []
 

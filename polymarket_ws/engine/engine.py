@@ -135,8 +135,8 @@ class Engine:
                 event.__class__ in CONTINUITY and not event.assets
             )
         if scope is _BY_MARKET and event.family is _OWN:
-            markets = self.subscriptions.markets
-            return markets is None or condition_key(getattr(event, "market", "")) in markets
+            markets, market = self.subscriptions.markets, getattr(event, "market", None)
+            return markets is None or market is None or condition_key(market) in markets
         return True
 
     def fail(self, error: PolymarketWsError) -> None:

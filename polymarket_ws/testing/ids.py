@@ -18,7 +18,9 @@ class Ids:
     Args:
         random: Where every draw comes from.
         protocol: "v1": a condition id of 64 hex digits and two unrelated token ids of 77 digits;
-            "v2": a condition id of 62, and two neighbouring position ids of 75 digits.
+            "v2": a condition id of 62, and two position ids of 75 digits that are the condition id,
+            as a number, and the index of the outcome (so the captured ones seem to be made:
+            frames/rest/gamma_market_2026-09.json).
     """
 
     random: random.Random
@@ -27,8 +29,8 @@ class Ids:
     def market(self) -> tuple[str, tuple[str, str]]:
         """A condition id and the ids of its two assets."""
         if self.protocol == "v2":
-            condition_id = f"0x01{self.hex(60)[2:]}"
-            first = 2 * self.random.randrange(10**74 // 2, 10**75 // 2)
+            condition_id = f"0x01{self.hex(32)[2:]}{'00' * 14}"
+            first = int(condition_id + "00", 16)
             return condition_id, (str(first), str(first + 1))
         return self.hex(64), (self._token(), self._token())
 

@@ -462,6 +462,18 @@ def test_a_recipe_that_fits_half_of_the_books_is_kept(caplog: pytest.LogCaptureF
     assert ("hash", 0, "top") == (kept, warnings, books.verifier.verify)
 
 
+def test_markets_of_v2_say_nothing_about_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether the recipe holds there is not known: unverified one by one, without a WARNING."""
+    books, _, _ = hashed("0")
+    for number in range(1, 2 * RECIPE_ASSETS):
+        books.add(BookCore(str(number)))
+        whole = snapshot(asset_id=str(number), hash=REAL)
+        books.replace(whole._replace(market="0x01" + "ab" * 30), now=0)
+
+    assert ("hash", []) == (books.verifier.verify, caplog.records)
+    assert ["verified"] + 9 * ["unverified"] == [core.integrity for core in books]
+
+
 def test_a_lost_recipe_is_noticed_by_probes_too() -> None:
     """It fits nothing any more in the midst of a run: the fifth false alarm gives it up."""
     ids = [str(number) for number in range(RECIPE_ASSETS)]

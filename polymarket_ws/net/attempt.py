@@ -6,6 +6,7 @@ This file and open_socket.py are the only ones that import websocket-client.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import traceback
@@ -42,6 +43,7 @@ _REFUSALS = {
     451: "it serves no clients from this country (unavailable for legal reasons)",
     403: "it serves no clients from this address or country, or the key has no access",
 }
+_COOKIES = re.compile(rb"(?m)^Cookie: .*\r\n")
 _NEVER_ASKED_FOR = ("sec-websocket-extensions", "sec-websocket-protocol")  # RFC 6455, 4.1
 
 
@@ -238,11 +240,16 @@ class _HandshakeSocket(GuardedSocket):
     """Reads the server's answer itself, bounded, and shows websocket-client what is to be checked.
 
     So no body is read, no redirect is seen, let alone followed, and no cookie gets into the
-    library's jar, which is shared by the whole process.
+    library's jar, which is shared by the whole process. Nor does a cookie get out of it: another
+    user of the library may have been given one by the same host, for another account.
     """
 
     rest = b""
     _answer: bytes | None = None
+
+    def send(self, data: bytes) -> int:
+        self.sendall(_COOKIES.sub(b"", data))
+        return len(data)
 
     def recv(self, size: int) -> bytes:
         if self._answer is None:

@@ -37,6 +37,8 @@ from kit.loopback import (
     text_frame,
     wait_for_end,
 )
+from websocket import create_connection
+from websocket._handshake import CookieJar
 
 from polymarket_ws.errors import (
     AuthenticationError,
@@ -137,6 +139,27 @@ def test_cookies_stay_out_of_the_process() -> None:
 
     assert 2 == len(requests)
     assert not any("Cookie" in request for request in requests)
+
+
+def test_cookies_of_others_are_not_sent() -> None:
+    """One that websocket-client was given elsewhere in the process, by the same host."""
+    requests: list[str] = []
+
+    def handle(connection: socket.socket) -> None:
+        requests.append(read_head(connection))
+        connection.sendall(answer(requests[-1], "Set-Cookie: id=1; Domain=127.0.0.1\r\n"))
+
+    with Server(handle) as server:
+        url = f"ws://127.0.0.1:{server.port}/ws"
+        try:
+            for _ in range(2):
+                create_connection(url, timeout=10, http_no_proxy=["*"]).close()
+            attempt_to(server.port).open().close()
+        finally:
+            CookieJar.jar.clear()
+
+    assert [False, True, False] == ["\r\nCookie: id=1\r\n" in request for request in requests]
+    assert requests[2].endswith("\r\n\r\n")
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "a..b", "[::1%25nowhere]"])

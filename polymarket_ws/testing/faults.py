@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from attrs import define, field, frozen
@@ -49,6 +49,15 @@ class _DeltaFault:
     by: int = 0
 
 
+@frozen
+class _Disorder:
+    event_types: tuple[str, ...]
+    double: float
+    delay: float
+    by: int
+    random: random.Random
+
+
 @define(eq=False)
 class Faults:
     """What shall go wrong next; `FakeServer.faults`. Callable from any thread, at any time.
@@ -70,6 +79,7 @@ class Faults:
     _standing: ConnectFault | None = None
     _deltas: list[_DeltaFault] = field(factory=list)
     _held: list[tuple[int, Wire]] = field(factory=list)
+    _disorder: _Disorder | None = None
     _bad_credentials: int = 0
     _gamma: deque[GammaFault] = field(factory=deque)
     _standing_gamma: GammaFault | None = None
@@ -113,6 +123,27 @@ class Faults:
     def delay(self, event_type: str = "price_change", nth: int = 1, by: int = 1) -> None:
         """Send the `nth` event of a type only after the `by` events that follow it."""
         self._next_delta(_DeltaFault("delay", event_type, nth, by))
+
+    def disorder(
+        self,
+        event_types: Sequence[str] = ("order", "trade"),
+        *,
+        double: float = 0.1,
+        delay: float = 0.1,
+        by: int = 5,
+        seed: int = 0,
+    ) -> None:
+        """Double and delay events at random from now on, until `FakeServer.send_delayed`.
+
+        Args:
+            event_types: Of which types.
+            double: Share of them that is sent twice, the copy at once or late.
+            delay: Share of the rest that is sent late, so that others overtake it.
+            by: After how many events that follow it a late one is sent, at most.
+            seed: Of the draws.
+        """
+        disorder = _Disorder(tuple(event_types), double, delay, by, random.Random(seed))
+        self._run(lambda: setattr(self, "_disorder", disorder))
 
     def gamma(
         self,
@@ -224,6 +255,12 @@ class Faults:
         if fault is not self._standing:
             self._connects.appendleft(fault)
 
+    def end_disorder(self) -> list[Wire]:
+        """End `disorder`, and return what is held back, oldest first."""
+        self._disorder = None
+        held, self._held = self._held, []
+        return [late for _, late in held]
+
     def take_gamma(self) -> GammaFault | None:
         """What happens to the present request for market data."""
         return self._gamma.popleft() if self._gamma else self._standing_gamma
@@ -243,12 +280,26 @@ class Faults:
     def _in_place_of(self, event: Wire) -> list[Wire]:
         fault = self._take_delta(str(event.get("event_type")))
         if fault is None:
-            return [event]
+            return self._disordered(event)
         if fault.kind == "double":
             return [event, event]
         if fault.kind == "delay":
             self._held.append((fault.by, event))
         return []
+
+    def _disordered(self, event: Wire) -> list[Wire]:
+        disorder = self._disorder
+        if disorder is None or event.get("event_type") not in disorder.event_types:
+            return [event]
+        by = disorder.random.randint(0, disorder.by)
+        if disorder.random.random() < disorder.double:
+            if not by:
+                return [event, event]
+            self._held.append((by, event))
+        elif by and disorder.random.random() < disorder.delay:
+            self._held.append((by, event))
+            return []
+        return [event]
 
     def _take_delta(self, event_type: str) -> _DeltaFault | None:
         candidates = [fault for fault in self._deltas if fault.event_type == event_type]
@@ -282,4 +333,5 @@ class Faults:
         self._end_rest()
         self._deltas.clear()
         self._held.clear()
+        self._disorder = None
         self._bad_credentials = 0

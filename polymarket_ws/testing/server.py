@@ -213,6 +213,16 @@ class FakeServer:
         wires = [_to_wire(item) for item in event]
         return self._loop.call(lambda: self._send_array(wires, channel))
 
+    def send_delayed(self) -> int:
+        """End `faults.disorder`, and send what faults hold back; returns how many events."""
+
+        def run() -> int:
+            late = self.faults.end_disorder()
+            self._publish(late)
+            return len(late)
+
+        return self._loop.call(run)
+
     def publish(self, events: Sequence[Event | Wire]) -> None:
         """Send events one by one, each as its own message."""
         wires = [_to_wire(event) for event in events]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from kit.server_clients import (
+    AUTH,
     SECONDS,
     Client,
     client,
@@ -24,7 +25,13 @@ from kit.server_clients import (
 )
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from polymarket_ws.testing import BAD_FRAMES, FakeServer, make_book, make_price_change
+from polymarket_ws.testing import (
+    BAD_FRAMES,
+    FakeServer,
+    SimulatedExchange,
+    make_book,
+    make_price_change,
+)
 from polymarket_ws.testing.admission import Admission
 
 
@@ -293,3 +300,24 @@ def test_deltas_can_be_lost_doubled_and_late(server: FakeServer) -> None:
         server.faults.clear()
         server.send(make_book("1"))
         assert "book" == events(c)["event_type"]
+
+
+def test_own_events_can_be_put_in_disorder() -> None:
+    """Doubled and overtaken at random, none lost; what is still held back comes at the end."""
+    exchange = SimulatedExchange(seed=4, markets=1, own_share=0.8)
+    with FakeServer(exchange) as server, client(server, "user") as c:
+        say(c, type="user", auth=AUTH)
+        assert nothing_more(c)
+        server.faults.disorder(double=0.2, delay=0.3, by=50, seed=1)
+        told = [e for e in server.play(100) if e["event_type"] in ("order", "trade")]
+        late = server.send_delayed()
+        heard = [events(c) for _ in range(server.connections[0].texts_sent - 1)]
+        after = [e for e in server.play(50) if e["event_type"] in ("order", "trade")]
+        heard_after = [events(c) for _ in after]
+        assert nothing_more(c)
+
+    once = list(map(json.loads, dict.fromkeys(map(json.dumps, heard))))
+    assert 0 < late < len(told) < len(heard)
+    assert told != once
+    assert sorted(map(json.dumps, told)) == sorted(map(json.dumps, once))
+    assert after == heard_after

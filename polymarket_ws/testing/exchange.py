@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Literal
@@ -14,9 +13,11 @@ from attrs import define, field, frozen
 
 from polymarket_ws.events import Book, Level, Side
 
+from .agenda import Agenda
 from .gamma import gamma_market
 from .ids import Ids, Protocol
 from .ledger import Account, Ledger
+from .order_desk import OrderDesk, check_terms
 from .own_events import SimulatedTrade, order_event, print_event, trade_event
 from .public_events import (
     best_bid_ask_event,
@@ -70,13 +71,6 @@ class OpenOrder:
     """Shares not matched yet."""
     own: bool
     """Whether it is the user's, who hears of it on the user channel."""
-
-
-@define(order=True)
-class _Pending:
-    due_ms: int
-    number: int
-    happen: Callable[[], list[Wire]] = field(order=False)
 
 
 @define(eq=False)
@@ -154,8 +148,6 @@ class SimulatedExchange:
     protocol: Protocol = field(default="v1", kw_only=True)
     hash_recipe: Literal["same", "other"] = field(default="same", kw_only=True)
 
-    now_ms: int = field(init=False)
-    """The exchange's time, milliseconds since 1970."""
     ledger: Ledger = field(init=False, factory=Ledger, repr=False)
     """Every state of the user's orders and trades; for the server's answers."""
     _random: random.Random = field(init=False, repr=False)
@@ -165,17 +157,18 @@ class SimulatedExchange:
     _by_asset: dict[str, SimulatedMarket] = field(init=False, factory=dict, repr=False)
     _resolved: set[str] = field(init=False, factory=set, repr=False)
     _open_orders: dict[str, RestingOrder] = field(init=False, factory=dict, repr=False)
-    _pending: list[_Pending] = field(init=False, factory=list, repr=False)
-    _numbers: int = field(init=False, default=0, repr=False)
+    _agenda: Agenda = field(init=False, repr=False)
+    _desk: OrderDesk = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 listed = " or ".join(f'"{choice}"' for choice in choices)
                 raise ValueError(f"{name} is {listed}, not {getattr(self, name)!r}")
-        self.now_ms = self.start_ms
+        self._agenda = Agenda(self.start_ms)
         self._random = random.Random(self.seed)
         self._ids = Ids(self._random, self.protocol)
+        self._desk = OrderDesk(self._ids, self._agenda, self.api_key, self.wallet)
         self._seeding = Seeding(
             self._random, self.depth, self.step_share, self.step_frames, self.own_share
         )
@@ -183,6 +176,11 @@ class SimulatedExchange:
             self._add_market(near_one=number > 1 and number == self.market_count)
 
     # What there is.
+
+    @property
+    def now_ms(self) -> int:
+        """The exchange's time, milliseconds since 1970."""
+        return self._agenda.now_ms
 
     @property
     def markets(self) -> tuple[str, ...]:
@@ -279,7 +277,7 @@ class SimulatedExchange:
         """
         market = self._by_asset[asset_id]
         quote = Quote(asset_id, Side(side), _decimal(price), _decimal(size), order_type, expires_ms)
-        order = self._quoted(quote, own=own)
+        order = self._desk.order(quote, own=own)
         self._check(market, order)
         if order_type == "FOK" and sum(f.amount for f in market.crossing(order)) < order.size:
             return self._killed(market, order)
@@ -337,7 +335,7 @@ class SimulatedExchange:
         """
         old = self._open_orders[order_id]
         market = self._by_asset[old.asset_id]
-        new = self._successor(old, asset_id, side, _decimal(price), _decimal(size))
+        new = self._desk.successor(old, asset_id, side, _decimal(price), _decimal(size))
         if new.asset_id not in market.asset_ids:
             raise ValueError(f"token {new.asset_id} is not of market {market.condition_id}")
         self._check(market, new)
@@ -375,15 +373,15 @@ class SimulatedExchange:
             raise ValueError(f"nothing to match a {side} of {asset_id} with")
         amount = against[-1][1] if size is None else _decimal(size)
         limit = 1 - market.tick_size if side is Side.BUY else market.tick_size
-        order = self._new_order(asset_id, side, limit, amount, own, "FAK")
-        former = self._numbers
+        order = self._desk.order(Quote(asset_id, side, limit, amount, "FAK"), own=own)
+        former = self._agenda.put
         ends = _ends(failed=failed, retried=retried)
         events = self._carry_out(market, [order], ends=ends)
-        return events + self._advance_to(max(p.due_ms for p in self._pending if p.number > former))
+        return events + self._agenda.advance_over(former)
 
     def advance(self, milliseconds: int) -> list[Wire]:
         """Let time pass and return what fell due: prints, and later statuses of own trades."""
-        return self._advance_to(self.now_ms + milliseconds)
+        return self._agenda.advance(self.now_ms + milliseconds)
 
     def give(self, asset_id: str, size: Number, price: Number = "0.5") -> None:
         """Let the user have shares that were bought long ago, so that only /positions shows them.
@@ -429,9 +427,9 @@ class SimulatedExchange:
     def step(self) -> list[Wire]:
         """One seeded happening: whatever falls due first, else an order, a cancel, a trade, ..."""
         due_ms = self.now_ms + self._random.choice(_PAUSES_MS)
-        if self._pending and self._pending[0].due_ms <= due_ms:
-            return self._happen_next()
-        self.now_ms = due_ms
+        if self._agenda.has_due(due_ms):
+            return self._agenda.happen_next()
+        self._agenda.now_ms = due_ms
         events: list[Wire] = []
         frames = self._seeding.frames()
         while not events:
@@ -448,7 +446,7 @@ class SimulatedExchange:
             return self.open_market()
         market = self._random.choice(markets)
         plan = self._seeding.plan(kind, market, frames)
-        placed = [self._quoted(quote, own=plan.own) for quote in plan.placed]
+        placed = [self._desk.order(quote, own=plan.own) for quote in plan.placed]
         ends = _ends(failed=plan.failed, retried=plan.retried)
         return self._carry_out(market, placed, plan.removed, ends=ends)
 
@@ -500,7 +498,7 @@ class SimulatedExchange:
             market.rest(order)
             self._open_orders[order.id] = order
             if order.expires_ms:
-                self._later(order.expires_ms - self.now_ms, partial(self._expire, order.id))
+                self._agenda.later(order.expires_ms - self.now_ms, partial(self._expire, order.id))
         if trades and self.hash_timing == "early":
             self._set_last_price(trades[0])
         return trades
@@ -547,11 +545,11 @@ class SimulatedExchange:
     def _schedule(self, trade: SimulatedTrade, ends: Sequence[str]) -> None:
         delay = self._random.randint(*_PRINT_DELAY_MS)
         trade.market.print_due_ms = max(self.now_ms + delay, trade.market.print_due_ms)
-        self._later(trade.market.print_due_ms - self.now_ms, partial(self._print, trade))
+        self._agenda.later(trade.market.print_due_ms - self.now_ms, partial(self._print, trade))
         if not trade.is_own:
             return
         for status in ends:
-            self._later(_SETTLING_MS[status], partial(self._settle, trade, status))
+            self._agenda.later(_SETTLING_MS[status], partial(self._settle, trade, status))
 
     def _print(self, trade: SimulatedTrade) -> list[Wire]:
         if self.hash_timing == "late":
@@ -566,24 +564,6 @@ class SimulatedExchange:
         taken = (trade.taker.asset_id,)
         assets = trade.market.asset_ids if self.hash_last_price == "market" else taken
         trade.market.last_prices.update(dict.fromkeys(assets, last_price_text(trade.price)))
-
-    # Time.
-
-    def _later(self, milliseconds: int, happen: Callable[[], list[Wire]]) -> None:
-        self._numbers += 1
-        heapq.heappush(self._pending, _Pending(self.now_ms + milliseconds, self._numbers, happen))
-
-    def _happen_next(self) -> list[Wire]:
-        pending = heapq.heappop(self._pending)
-        self.now_ms = max(self.now_ms, pending.due_ms)
-        return pending.happen()
-
-    def _advance_to(self, until_ms: int) -> list[Wire]:
-        events: list[Wire] = []
-        while self._pending and self._pending[0].due_ms <= until_ms:
-            events += self._happen_next()
-        self.now_ms = max(self.now_ms, until_ms)
-        return events
 
     # Tops and ticks.
 
@@ -634,69 +614,15 @@ class SimulatedExchange:
                 price -= price % market.tick_size
                 if 0 < price < 1:
                     size = self._seeding.size(market)
-                    order = self._new_order(
-                        market.asset_ids[0], side, price, size, own=False, order_type="GTC"
-                    )
+                    quote = Quote(market.asset_ids[0], side, price, size)
+                    order = self._desk.order(quote, own=False)
                     market.rest(order)
                     self._open_orders[order.id] = order
-
-    def _new_order(
-        self,
-        asset_id: str,
-        side: Side,
-        price: Decimal,
-        size: Decimal,
-        own: bool,
-        order_type: str,
-    ) -> RestingOrder:
-        order = RestingOrder(
-            id=self._ids.hex(64),
-            asset_id=asset_id,
-            side=side,
-            price=price,
-            size=size,
-            owner=self.api_key if own else self._ids.uuid(),
-            own=own,
-            maker_address=self._ids.hex(40),
-            order_type=order_type,
-            placed_ms=self.now_ms,
-            remaining=size,
-        )
-        return attrs.evolve(order, maker_address=self.wallet) if own else order
-
-    def _quoted(self, quote: Quote, *, own: bool) -> RestingOrder:
-        order = self._new_order(
-            quote.asset_id, quote.side, quote.price, quote.size, own, quote.order_type
-        )
-        if quote.expires_ms:
-            order.expires_ms = self.now_ms + quote.expires_ms
-        return order
-
-    def _successor(
-        self,
-        old: RestingOrder,
-        asset_id: str | None,
-        side: Side | str | None,
-        price: Decimal,
-        size: Decimal,
-    ) -> RestingOrder:
-        new = self._new_order(
-            old.asset_id if asset_id is None else asset_id,
-            old.side if side is None else Side(side),
-            price,
-            size,
-            old.own,
-            "GTC",
-        )
-        return attrs.evolve(new, owner=old.owner, maker_address=old.maker_address)
 
     def _check(self, market: SimulatedMarket, order: RestingOrder) -> None:
         if market.condition_id in self._resolved:
             raise ValueError(f"market {market.condition_id} is resolved")
-        if order.price % market.tick_size or not 0 < order.price < 1:
-            raise ValueError(f"price {order.price} is off the grid of {market.tick_size}")
-        if order.size < market.min_order_size:
-            raise ValueError(f"size {order.size} is below the minimum, {market.min_order_size}")
+        check_terms(market, order)
 
 
 def _best_first(levels: list[tuple[Decimal, Decimal]]) -> tuple[Level, ...]:

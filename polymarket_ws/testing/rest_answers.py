@@ -127,8 +127,9 @@ class RestAnswers:
                 return self._books(request)
             if route == "positions":
                 return self._json(200, self._positions(request.query))
-            rows = self._orders if route == "orders" else self._trades
-            return self._json(200, self._page(list(rows(request.query)), request.query))
+            list_events = self._orders if route == "orders" else self._trades
+            page = self._page(list(list_events(request.query)), request.query)
+            return self._json(200, {**page, "data": [self._row(e) for e in page["data"]]})
         except _BadRequest as error:
             return self._json(400, {"error": str(error)})
 
@@ -145,23 +146,23 @@ class RestAnswers:
 
     def _orders(self, query: Mapping[str, str]) -> Iterator[Wire]:
         exchange = self.exchange()
-        if exchange is None:
-            return
-        for event in exchange.ledger.open_orders(self._moment(exchange)):
-            if all(event[name] == query.get(name, event[name]) for name in _FILTERS):
-                yield order_row(
-                    event, base_units=self.style.base_units, prefixes=self.style.prefixes
-                )
+        if exchange is not None:
+            for event in exchange.ledger.open_orders(self._moment(exchange)):
+                if all(event[name] == query.get(name, event[name]) for name in _FILTERS):
+                    yield event
 
     def _trades(self, query: Mapping[str, str]) -> Iterator[Wire]:
         exchange = self.exchange()
-        if exchange is None:
-            return
-        for event in exchange.ledger.trades(self._moment(exchange)):
-            if _is_asked_for(event, query):
-                yield trade_row(
-                    event, float_noise=self.style.float_noise, prefixes=self.style.prefixes
-                )
+        if exchange is not None:
+            for event in exchange.ledger.trades(self._moment(exchange)):
+                if _is_asked_for(event, query):
+                    yield event
+
+    def _row(self, event: Wire) -> Wire:
+        style = self.style
+        if event["event_type"] == "order":
+            return order_row(event, base_units=style.base_units, prefixes=style.prefixes)
+        return trade_row(event, float_noise=style.float_noise, prefixes=style.prefixes)
 
     def _moment(self, exchange: SimulatedExchange) -> int:
         """The moment of the exchange that the present answer shows."""
@@ -177,6 +178,7 @@ class RestAnswers:
         return noted[-1] if noted else oldest
 
     def _page(self, rows: list[Wire], query: Mapping[str, str]) -> Wire:
+        """The page that the cursor asks for; its rows are events still."""
         rows = rows[::-1] if self.style.newest_first else rows
         start, size = _offset(query.get("next_cursor", "")), self.style.page_size
         tears = self.faults.between_pages
@@ -229,11 +231,11 @@ _FILTERS = ("id", "market", "asset_id")
 
 def _is_asked_for(event: Wire, query: Mapping[str, str]) -> bool:
     """Filters of /data/trades; `after` and `before` exclude their own second."""
-    wallets = {event["maker_address"], *(m["maker_address"] for m in event["maker_orders"])}
-    matched = int(event["match_time"])
+    matched, wallet = int(event["match_time"]), query.get("maker_address")
+    parts = (event, *event["maker_orders"])
     return (
         all(event[name] == query.get(name, event[name]) for name in _FILTERS)
-        and ("maker_address" not in query or query["maker_address"] in wallets)
+        and (wallet is None or any(part["maker_address"] == wallet for part in parts))
         and ("after" not in query or matched > _whole(query["after"]))
         and ("before" not in query or matched < _whole(query["before"]))
     )

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -25,6 +26,7 @@ Wire = dict[str, Any]
 _ONE = Decimal(1)
 
 
+@lru_cache(maxsize=16384)
 def number_text(number: Decimal) -> str:
     """A number as the exchange prints it: no exponent, no trailing zeros."""
     return format(number.normalize(), "f") if number else "0"

@@ -63,7 +63,8 @@ class Faults:
     """What shall go wrong next; `FakeServer.faults`. Callable from any thread, at any time.
 
     Connect faults are used up one by one, in the order they were asked for, by the connections
-    that are accepted from then on; with `times=None` the last one stays until `clear()`.
+    that are accepted from then on, requests over HTTP included (but `reject` waits for a
+    handshake); with `times=None` the last one stays until `clear()`.
 
         server.faults.reject(429, {"Retry-After": "2"}, times=3)
         server.faults.lose("price_change", nth=2)

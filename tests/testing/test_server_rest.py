@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
+from http.client import HTTPSConnection
 from typing import Any
 
 import pytest
@@ -115,6 +117,42 @@ def test_listings_come_in_pages(rest_server: FakeServer) -> None:
     assert 400 == ask(rest_server, "/data/orders", next_cursor="?")[0]
     rest_server.rest_style.newest_first = True
     assert whole[::-1] == rows(rest_server, "/data/orders")
+
+
+def test_listings_are_the_exchanges_books() -> None:
+    """Of a busy user: every open order, and every trade with its latest status."""
+    exchange = SimulatedExchange(seed=1, own_share=0.6)
+    with FakeServer(exchange) as server:
+        server.rest_style.page_size = 50
+        server.play(600)
+        orders, trades = rows(server, "/data/orders"), rows(server, "/data/trades")
+    account = exchange.account()
+
+    assert {
+        order.id: (order.size, order.size_matched)
+        for order in account.orders.values()
+        if order.is_open
+    } == {
+        row["id"]: (Decimal(row["original_size"]), Decimal(row["size_matched"])) for row in orders
+    }
+    assert {trade.id: trade.status for trade in account.trades.values()} == {
+        row["id"]: row["status"] for row in trades
+    }
+    assert 50 < min(len(orders), len(trades))
+
+
+def test_rest_has_the_channels_tls() -> None:
+    """One port, one certificate."""
+    with FakeServer(SimulatedExchange(), tls=True) as server:
+        options = server.options()
+        connection = HTTPSConnection(
+            "127.0.0.1", server.port, timeout=10, context=options.ssl_context
+        )
+        connection.request("GET", "/data/orders", headers=signed("/data/orders"))
+        assert 200 == connection.getresponse().status
+        connection.close()
+
+    assert f"https://127.0.0.1:{server.port}" == options.rest_url == options.data_url
 
 
 def test_the_signature_is_the_published_one() -> None:

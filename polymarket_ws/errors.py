@@ -8,6 +8,7 @@ PolymarketWsError
 │   ├── ConnectTimeout            the connect deadline passed
 │   └── HandshakeRejected         the server answered with an HTTP status
 ├── LookupFailed                  look at what was asked and what came: a market was not found
+├── OrderEnded                    decide anew: one's own order ended and was not filled
 ├── ProtocolError                 report the peer: its frames break RFC 6455, or hold too much
 ├── DecodeError                   report the peer: an element of a message is not understood
 ├── QueueOverflow                 look at your own code: too slow for your own orders and trades
@@ -19,8 +20,12 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .logs import printable
+
+if TYPE_CHECKING:
+    from .events import Order
 
 EXCERPT_CHARS = 200  # of a bad message: enough to see its kind, short enough for a log line
 
@@ -131,6 +136,23 @@ class LookupFailed(PolymarketWsError):
         self.url = url
         self.status = status
         self.retry_after = retry_after
+
+
+class OrderEnded(PolymarketWsError):
+    """An order that was waited for was cancelled, has expired or failed: it will not be filled.
+
+    Attributes:
+        order: The order as it ended; `size_matched` of it was matched.
+    """
+
+    def __init__(self, order: Order) -> None:
+        status, matched = order.status or order.type or "ended", order.size_matched or 0
+        whole = "?" if order.original_size is None else f"{order.original_size:f}"
+        super().__init__(
+            f"order {printable(order.id)} will not be filled: {printable(status)}, "
+            f"{matched:f} of {whole} matched"
+        )
+        self.order = order
 
 
 class ProtocolError(PolymarketWsError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, final
 
+from .account.account import Account
 from .books.live_book import LiveBook
 from .credentials import Credentials
 from .delivery.callbacks import Callback, Callbacks, Registration
@@ -126,6 +127,7 @@ class Subscriber(Registrars, EventSource):
                 assets={id_: asset for id_, asset in assets.items() if asset is not None},
             )
         )
+        self._account = Account(lambda: self._runs.account, self._wait_for_account)
         _fork_hook.watch(self)
 
     def __init_subclass__(cls) -> NoReturn:
@@ -229,18 +231,23 @@ class Subscriber(Registrars, EventSource):
         return LiveMapping(lambda: self._runs.books, "{} is not subscribed: sub.subscribe([...])")
 
     @property
+    def account(self) -> Account:
+        """One's own orders, trades, fills and positions; empty without credentials."""
+        return self._account
+
+    @property
     def orders(self) -> Mapping[str, Order]:
         """One's own orders that this run told, the latest of each, by id. At least the last
         10 000.
         """
-        return LiveMapping(lambda: self._runs.account.orders, "no order {} was told in this run")
+        return self._account.orders
 
     @property
     def trades(self) -> Mapping[str, Trade]:
         """One's own trades that this run told, the latest of each, by id. At least the last
         10 000.
         """
-        return LiveMapping(lambda: self._runs.account.trades, "no trade {} was told in this run")
+        return self._account.trades
 
     @property
     def state(self) -> State:
@@ -501,6 +508,24 @@ class Subscriber(Registrars, EventSource):
         """
         run = self._runs.present
         return predicate() if run is None else run.waiters.wait_until(predicate, timeout)
+
+    def _wait_for_account(
+        self, member: str, is_done: Callable[[], bool], what: Callable[[], str], timeout: float
+    ) -> None:
+        self._refuse_in_callback(member)
+        run = self._runs.here()
+        if is_done():
+            return
+        if run is None or not run.has_started or run.is_forked:
+            raise RuntimeError(f"{member}: start the subscriber first")
+        run.waiters.wait_until(lambda: is_done() or run.is_over, timeout)
+        if is_done():
+            return
+        if run.error is not None:
+            raise run.error
+        if run.stop_requested:
+            raise TimeoutError(f"{what()}: the subscriber was stopped")
+        raise TimeoutError(f"{what()} (within {timeout:g} s)")
 
     def _wants_nothing(self) -> bool:
         wanted = self._runs.wanted

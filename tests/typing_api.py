@@ -325,7 +325,8 @@ def read_account(sub: Subscriber) -> None:
     assert_type(sub.orders, Mapping[str, Order])
     assert_type(sub.trades["id"].maker_orders, tuple[MakerOrder, ...])
     for order in sub.orders.values():
-        assert_type(order.side, Side)
+        assert_type(order.side, "Side | None")
+        assert_type(order.source, str)
         assert_type(order.size_matched, "Decimal | None")
         assert_type(order.created_at_ms, "int | None")
 
@@ -357,7 +358,7 @@ def read_events(book: Book, change: PriceChange, event: Event, lost: Disconnecte
     assert_type(lost.delay, "float | None")
     book.hash = "new"  # type: ignore[misc]
     if isinstance(event, Trade):
-        assert_type(event.status, str)
+        assert_type(event.status, "str | None")
 
 
 def read_stats(sub: Subscriber) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-from polymarket_ws.account.views import Account
+from polymarket_ws.account.core import AccountCore
+from polymarket_ws.books.book import BookCore
 from polymarket_ws.credentials import Credentials
+from polymarket_ws.errors import DecodeError
 from polymarket_ws.wire import requests
 from polymarket_ws.wire.decode import decode_user
 from polymarket_ws.wire.updates import Decoded
@@ -52,8 +54,13 @@ class UserDialect:
 class UserView(BooklessView):
     """One's own orders and trades."""
 
-    account: Account
+    account: AccountCore
 
     def take(self, decoded: Decoded, now: float) -> Taken:
         event = decoded.event  # of this channel it is always made
-        return Taken(event is None or self.account.apply(event), ())
+        return Taken(False, (), told=() if event is None else self.account.apply(event, now))
+
+    def take_flaw(self, error: DecodeError, now: float) -> list[BookCore]:
+        """What could not be read may have been an order, or a part of a trade."""
+        self.account.lost += error.lost
+        return []

@@ -10,6 +10,7 @@ from attrs import define
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
 from polymarket_ws.errors import DecodeError
+from polymarket_ws.events import Event
 from polymarket_ws.wire.updates import Decoded
 
 from .wanted import Wanted
@@ -25,6 +26,8 @@ class Taken(NamedTuple):
     """Assets whose book is live from here on, and was not."""
     broken: tuple[tuple[BookCore, str], ...] = ()
     """Books that this event proved wrong, and has put right, each with the Gap's reason."""
+    told: Sequence[Event] = ()
+    """What is delivered by it: in its place where that is no news."""
 
 
 class InspectableBooks(Protocol):

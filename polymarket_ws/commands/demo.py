@@ -8,6 +8,7 @@ import textwrap
 import time
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 
 from attrs import define, field
@@ -168,8 +169,8 @@ class Demo:
         )
 
     def _note_trade(self, event: LastTradePrice | Trade, whose: str) -> None:
-        what = f"{event.side} {plain(event.size)} at {plain(event.price)}"
-        self._trades.append(f"{self._label(event.asset_id)}  {what}{whose}")
+        what = f"{event.side} {_plain(event.size)} at {_plain(event.price)}"
+        self._trades.append(f"{self._label(event.asset_id or '?')}  {what}{whose}")
         self._tell(f"{self._elapsed():5.1f} s  trade  {self._trades[-1]}")
 
     def _note(self, text: str, tone: str) -> None:
@@ -256,3 +257,7 @@ class Demo:
 def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _plain(number: Decimal | None) -> str:
+    return "?" if number is None else plain(number)

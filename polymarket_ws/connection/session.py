@@ -330,12 +330,13 @@ class Session:
         if taken is None:
             return
         self.tally.events[decoded.event_type if event is None else event.event_type] += 1
-        is_news, changed, revived, broken = taken
+        is_news, changed, revived, broken, told = taken
         for core, reason in broken:
             items.append(self._tell_gap(reason, [core], now))
         items += changed
         if is_news and event is not None:
             items.append(event)
+        items += told
         for core, _ in broken:
             items += self.gaps.heal([core.asset_id], now)
         if revived:

@@ -49,8 +49,8 @@ class Registration:
             return False
         return self._matches_market(market)
 
-    def _matches_market(self, market: str) -> bool:
-        return self.markets is None or condition_key(market) in self.markets
+    def _matches_market(self, market: str | None) -> bool:
+        return self.markets is None or condition_key(market or "") in self.markets
 
     def is_news(self, asset_id: str, book: LiveBook) -> bool:
         """With `top_only`: whether prices, sizes or validity differ from those of the last call."""

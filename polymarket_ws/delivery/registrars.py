@@ -10,6 +10,7 @@ from polymarket_ws.events import (
     Connected,
     Disconnected,
     Event,
+    Fill,
     Frame,
     Gap,
     LastTradePrice,
@@ -67,6 +68,10 @@ class Registrars:
     )
     on_trade = On[Trade](
         """A callback receives a `Trade`: one's own, once for each status. Needs credentials."""
+    )
+    on_fill = On[Fill](
+        """A callback receives a `Fill`: one's own part in a trade, once for each status of the
+        trade, right after it. Needs credentials."""
     )
     on_connect = On[Connected]("""A callback receives a `Connected`: a connection is open.""")
     on_disconnect = On[Disconnected](

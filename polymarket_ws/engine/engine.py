@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from polymarket_ws.account.views import Account
+from polymarket_ws.account.core import AccountCore
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.clock import SYSTEM, Clock
@@ -60,7 +60,7 @@ class Engine:
     ) -> None:
         self.name = name
         self._clock = clock
-        self.account = Account()
+        self.account = AccountCore(credentials.api_key if credentials is not None else "")
         self.waiters = Waiters()
         self.subscriptions = Subscriptions()
         self.error: PolymarketWsError | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import define, field, frozen
 
-from polymarket_ws.account.views import Account
+from polymarket_ws.account.core import AccountCore
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
 from polymarket_ws.channels import clob
@@ -56,7 +56,7 @@ class RunShards:
     credentials: Credentials | None
     callbacks: Callbacks
     streams: EventStreams
-    account: Account
+    account: AccountCore
     waiters: Waiters
     clock: Clock
     put: Callable[[Sequence[Item]], None]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakSet
 
-from polymarket_ws.account.views import Account
+from polymarket_ws.account.core import AccountCore
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.credentials import Credentials
@@ -60,6 +60,7 @@ class Runs:
         # All that LiveBooks ever showed: a reader may still hold one of an unsubscribed asset.
         self._made_cores: WeakSet[BookCore] = WeakSet()
         self._told_fork = True
+        self._no_account = AccountCore()
 
     @property
     def state(self) -> State:
@@ -77,9 +78,9 @@ class Runs:
         return self.present is not None and self.present.dispatcher.is_current()
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AccountCore:
         run = self.here()
-        return run.account if run is not None else Account()
+        return run.account if run is not None else self._no_account
 
     @property
     def locks(self) -> Iterator[Any]:

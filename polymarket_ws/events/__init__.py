@@ -37,7 +37,7 @@ from .market import (
     TickSizeChange,
 )
 from .undecoded import Frame, Unknown
-from .user import MakerOrder, Order, OwnEvent, Trade
+from .user import Fill, MakerOrder, Order, OwnEvent, Trade
 from .values import (
     Event,
     Family,
@@ -67,6 +67,7 @@ __all__ = [
     "Event",
     "EventMessage",
     "Family",
+    "Fill",
     "Frame",
     "Gap",
     "LastTradePrice",

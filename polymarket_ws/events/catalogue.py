@@ -52,7 +52,7 @@ def register(kind: type[Event]) -> None:
     if not name or name in EVENTS:
         raise ValueError(f"{kind.__name__} needs an event_type of its own, not {name!r}")
     EVENTS[name] = kind
-    if issubclass(kind, TimedEvent):
+    if issubclass(kind, TimedEvent) and kind.is_sent:
         WIRE_EVENTS[name] = kind
     for kinds, belongs in _CLASSES:
         if belongs(kind):

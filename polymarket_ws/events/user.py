@@ -1,9 +1,9 @@
-"""What the user channel sends: one's own orders and trades."""
+"""What the user channel sends, one's own orders and trades, and the fills that are made of them."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
@@ -12,11 +12,25 @@ from .values import Family, Scope, Side, TimedEvent, Value, wire
 
 @frozen(kw_only=True, repr=False)
 class OwnEvent(TimedEvent):
-    """One's own order or trade. Never dropped: a queue that holds too many ends the run instead."""
+    """One's own order, trade or fill. Never dropped: a queue that holds too many ends the run.
+
+    It is told whatever the server left out: what is missing is None.
+    """
 
     family: ClassVar[Family] = Family.OWN
     scope: ClassVar[Scope] = Scope.MARKET
     may_be_dropped: ClassVar[bool] = False
+
+    timestamp_ms: int = field(metadata=wire("timestamp", expected=True))
+    """The server's time in milliseconds since 1970; where it has none the time of arrival."""
+    source: str = "stream"
+    """"stream" (the user channel) or "rest" (the REST API, asked for what the channel missed).
+    `to_dict` leaves "stream" out."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """This event as the wire writes it: its names, numbers as strings; `source` if "rest"."""
+        written = super().to_dict()
+        return written if self.source == "stream" else {"source": self.source, **written}
 
 
 @frozen(kw_only=True, repr=False)
@@ -29,17 +43,21 @@ class Order(OwnEvent):
 
     id: str
     """The order's hash."""
-    type: str
-    """PLACEMENT, UPDATE (a match) or CANCELLATION; open to more."""
-    market: str
-    asset_id: str
-    side: Side
-    price: Decimal
-    original_size: Decimal
+    type: str | None = field(default=None, metadata=wire("type", expected=True))
+    """PLACEMENT, UPDATE (a match) or CANCELLATION; open to more. None of REST."""
+    market: str | None = field(default=None, metadata=wire("market", expected=True))
+    asset_id: str | None = field(default=None, metadata=wire("asset_id", expected=True))
+    side: Side | None = field(default=None, metadata=wire("side", expected=True))
+    price: Decimal | None = field(default=None, metadata=wire("price", expected=True))
+    original_size: Decimal | None = field(
+        default=None, metadata=wire("original_size", expected=True)
+    )
     size_matched: Decimal | None = None
-    """None where the server wrote "" (a killed fill-or-kill order)."""
+    """Never less than it was told before. None where the server wrote "" (a killed fill-or-kill
+    order) and had told nothing before."""
     status: str | None = None
-    """LIVE, MATCHED, DELAYED, UNMATCHED, CANCELED, INVALID, CANCELED_... and free text; open."""
+    """LIVE, MATCHED, DELAYED, UNMATCHED, CANCELED, INVALID, CANCELED_... and free text; open.
+    "UNKNOWN" (ours): REST does not list it any more, and its fills do not say how it ended."""
     owner: str | None = None
     """API key of the owner."""
     order_owner: str | None = None
@@ -64,7 +82,8 @@ class MakerOrder(Value):
     owner: str | None = None
     matched_amount: Decimal
     """Shares."""
-    price: Decimal
+    price: Decimal | None = None
+    """The order's own. REST adds float noise: "0.7210000476613491"."""
     asset_id: str | None = None
     """May be the opposite token, at 1 less the price."""
     maker_address: str | None = None
@@ -84,16 +103,16 @@ class Trade(OwnEvent):
 
     id: str
     """The same for each status."""
-    status: str
+    status: str | None = field(default=None, metadata=wire("status", expected=True))
     """MATCHED, MINED, CONFIRMED (final), RETRYING, FAILED (final); open. Without REST's prefix."""
     type: str | None = None
-    market: str
-    asset_id: str
-    side: Side
+    market: str | None = field(default=None, metadata=wire("market", expected=True))
+    asset_id: str | None = field(default=None, metadata=wire("asset_id", expected=True))
+    side: Side | None = field(default=None, metadata=wire("side", expected=True))
     """The taker's."""
-    size: Decimal
+    size: Decimal | None = field(default=None, metadata=wire("size", expected=True))
     """The taker's, in all."""
-    price: Decimal
+    price: Decimal | None = field(default=None, metadata=wire("price", expected=True))
     taker_order_id: str | None = None
     owner: str | None = None
     """API key of the taker."""
@@ -110,5 +129,38 @@ class Trade(OwnEvent):
     """May be "" while MATCHED."""
     bucket_index: int | None = None
     trader_side: str | None = None
-    """TAKER or MAKER: your part. As MAKER your fills are the `maker_orders` with your owner."""
+    """TAKER or MAKER: your part. Your own side, size and price are in the trade's `Fill`s."""
     maker_orders: tuple[MakerOrder, ...] = ()
+
+
+@frozen(kw_only=True, repr=False)
+class Fill(OwnEvent):
+    """One's own part in a trade, told once for each status of the trade.
+
+    Made of a `Trade` and one's orders, never sent: a trade itself has the taker's side, size and
+    price, and the orders of others. A trade in which two of one's orders met has two fills.
+    """
+
+    event_type: ClassVar[str] = "fill"
+    is_sent: ClassVar[bool] = False
+    _shown: ClassVar[tuple[str, ...]] = ("order_id", "role", "status", "side", "price", "size")
+
+    trade_id: str
+    order_id: str | None
+    """One's own order; None where the trade does not name the taker's."""
+    market: str | None
+    asset_id: str | None
+    """The order's own token: perhaps the opposite of the trade's."""
+    outcome: str | None
+    side: Side | None
+    """What one's own order did."""
+    price: Decimal | None
+    """Of the order's own token, without REST's float noise."""
+    size: Decimal
+    """Shares that this order was filled with."""
+    fee_rate_bps: Decimal | None
+    role: str
+    """"TAKER" or "MAKER"."""
+    status: str | None
+    """The trade's: MATCHED, MINED, RETRYING, CONFIRMED (final), FAILED (final: it counts for
+    nothing); open."""

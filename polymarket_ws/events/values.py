@@ -16,7 +16,7 @@ import attrs
 from attrs import field, frozen
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_OURS = frozenset({"extra", "received_at_ns"})
+_OURS = frozenset({"extra", "received_at_ns", "source"})
 
 
 class Side(str, Enum):
@@ -90,6 +90,7 @@ def wire(
     seconds: bool = False,
     worst_first: bool = False,
     signed: bool = False,
+    expected: bool = False,
 ) -> dict[str, object]:
     """Field metadata: the field's name on the wire, and how its value is written there.
 
@@ -99,6 +100,7 @@ def wire(
         seconds: A time that the wire has in seconds; else in milliseconds.
         worst_first: Levels that the wire has in the other order.
         signed: A number that may be below 0.
+        expected: The value is made without it, but that it is missing is told.
     """
     return {
         "wire": name,
@@ -106,6 +108,7 @@ def wire(
         "seconds": seconds,
         "worst_first": worst_first,
         "signed": signed,
+        "expected": expected,
     }
 
 
@@ -181,10 +184,14 @@ class Event(Value):
 
 @frozen(kw_only=True, repr=False)
 class TimedEvent(Event):
-    """An event that a channel sends: it carries the server's time, and is decoded by its class."""
+    """An event with the server's time: what a channel sends, decoded by its class, or what is made
+    of that.
+    """
 
     wire_types: ClassVar[tuple[str, ...]] = ()
     """The values of `type` by which it is known where the server wrote no event_type."""
+    is_sent: ClassVar[bool] = True
+    """False for one that is made here of what was sent, so that no decoder looks for it."""
 
     timestamp_ms: int = field(metadata=wire("timestamp"))
     """The server's time in milliseconds since 1970."""

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 import attrs
 import cattrs
 
-from polymarket_ws.events import WIRE_EVENTS, Event, Side, Value
+from polymarket_ws.events import WIRE_EVENTS, Event, OwnEvent, Side, Value
 
 from . import limits
 from .fields import (
@@ -63,6 +63,8 @@ class Element(NamedTuple):
     errors: list[PartError]
     """Takes what is wrong with its parts."""
     received_at_ns: int
+    source: str = "stream"
+    """Of one's own orders and trades: see `OwnEvent.source`."""
 
 
 class _Field(NamedTuple):
@@ -77,6 +79,9 @@ class _Field(NamedTuple):
     is_part: bool
     """Whether it holds values of ours, so that an error in one may cost that one alone."""
 
+
+_OURS = frozenset({"extra", "received_at_ns", "source"})
+_NOT_OF_REST = frozenset({"timestamp", "type"})
 
 _converter = cattrs.Converter(detailed_validation=False)
 structure = _converter.structure
@@ -177,7 +182,7 @@ def _field(attribute: attrs.Attribute[Any], kind: Any) -> _Field:
         attribute.metadata.get("wire", attribute.name),
         attribute.metadata.get("aliases", ()),
         read or _part_reader(attribute, kind),
-        attribute.default is attrs.NOTHING,
+        attribute.default is attrs.NOTHING and not attribute.metadata.get("expected"),
         read is None,
     )
 
@@ -187,7 +192,7 @@ def _fields(cls: type[Value]) -> list[_Field]:
     return [
         _field(attribute, kinds[attribute.name])
         for attribute in attrs.fields(cls)
-        if attribute.name not in ("extra", "received_at_ns")
+        if attribute.name not in _OURS
     ]
 
 
@@ -250,8 +255,41 @@ def _event_hook(cls: type[Event]) -> Callable[[Element, Any], Event]:
     )
 
 
+def _own_hook(cls: type[OwnEvent]) -> Callable[[Element, Any], OwnEvent]:
+    """Make one's own order or trade of whatever there is, and tell what is not."""
+    read = _arguments_reader(_fields(cls), "event_type")
+    expected_fields = [
+        (attribute.name, attribute.metadata["wire"])
+        for attribute in attrs.fields(cls)
+        if attribute.metadata.get("expected")
+    ]
+
+    def make(element: Element, _: Any) -> OwnEvent:
+        data, errors, received_at_ns, source = element
+        arguments = read(data, errors)
+        unread = arguments.get("extra", ())
+        absent = [
+            key
+            for name, key in expected_fields
+            if arguments.get(name) in (None, "")
+            and key not in unread
+            and not (source == "rest" and key in _NOT_OF_REST)
+        ]
+        if absent:
+            told = InvalidValue(f"missing: {', '.join(absent)}")
+            errors.append(PartError(told, data, lost=False))
+        if "timestamp_ms" not in arguments:
+            told_ms = arguments.get("last_update_ms") or arguments.get("match_time_ms")
+            arguments["timestamp_ms"] = told_ms or received_at_ns // 1_000_000
+        return cls(**arguments, received_at_ns=received_at_ns, source=source)
+
+    return make
+
+
 @cache
 def _hook(cls: type[Value]) -> Callable[[Any, Any], Value]:
+    if issubclass(cls, OwnEvent):
+        return _own_hook(cls)
     return _event_hook(cls) if issubclass(cls, Event) else _value_hook(cls)
 
 

@@ -19,6 +19,7 @@ and its error follows what is left:
   wire had there, and the error's `lost` is False.
 - A required field of an entry of price_changes or maker_orders costs that entry. No event keeps it;
   the error's excerpt shows its beginning.
+- Of one's own orders and trades only the id is required; what else is missing is one error for all.
 - Any other required field costs its element, and so does a single level: a book with a hole would
   be taken for true.
 
@@ -30,10 +31,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from polymarket_ws.errors import DecodeError, ProtocolError
-from polymarket_ws.events import WIRE_EVENTS, Book, LevelChange, PriceChange, TimedEvent, Unknown
+from polymarket_ws.events import (
+    WIRE_EVENTS,
+    Book,
+    LevelChange,
+    Order,
+    OwnEvent,
+    PriceChange,
+    TimedEvent,
+    Trade,
+    Unknown,
+)
 
 from . import limits
 from .converter import Element, PartError, entry_steps, read_entries, structure
@@ -45,6 +56,16 @@ from .updates import Change, Changes, Decoded, Snapshot
 _ENTRY_KEYS = frozenset({"asset_id", "price", "size", "side", "hash", "best_bid", "best_ask"})
 _BY_WIRE_TYPE = {type_: name for name, cls in WIRE_EVENTS.items() for type_ in cls.wire_types}
 """What an element of the user channel without an event_type is, by its `type`."""
+
+_BY_FIELD = {
+    "taker_order_id": Trade.event_type,
+    "maker_orders": Trade.event_type,
+    "size_matched": Order.event_type,
+    "original_size": Order.event_type,
+}
+"""What an element of the user channel without either is, by a field that only one kind has."""
+
+_Own = TypeVar("_Own", bound=OwnEvent)
 
 
 def decode_market(text: str, received_at_ns: int) -> list[Decoded | DecodeError]:
@@ -64,6 +85,43 @@ def decode_market(text: str, received_at_ns: int) -> list[Decoded | DecodeError]
 def decode_user(text: str, received_at_ns: int) -> list[Decoded | DecodeError]:
     """The same of the user channel."""
     return _decode(text, "user", received_at_ns)
+
+
+def decode_listed_order(
+    row: Mapping[str, Any], received_at_ns: int, errors: list[DecodeError] | None = None
+) -> Order:
+    """One of the open orders that REST lists, as the channel would tell it, with source "rest".
+
+    Args:
+        row: As json_text.py parses it, numbers with a fraction as Decimal.
+        received_at_ns: When the listing came; the order's time, since a row has none.
+        errors: Takes what is wrong with parts of it, or missing.
+
+    Raises:
+        DecodeError: it has no id.
+    """
+    return _decode_listed(row, Order, received_at_ns, errors)
+
+
+def decode_listed_trade(
+    row: Mapping[str, Any], received_at_ns: int, errors: list[DecodeError] | None = None
+) -> Trade:
+    """The same of a trade; its time is `last_update`, or else `match_time`."""
+    return _decode_listed(row, Trade, received_at_ns, errors)
+
+
+def _decode_listed(
+    row: Mapping[str, Any], cls: type[_Own], received_at_ns: int, errors: list[DecodeError] | None
+) -> _Own:
+    found: list[PartError] = []
+    try:
+        check_text(row)
+        value = structure(Element(row, found, received_at_ns, "rest"), cls)
+    except InvalidValue as error:
+        raise _error(error, "$", row, "user") from None
+    if errors is not None:
+        errors += (_error(e, "$", data, "user", row, lost=lost) for e, data, lost in found)
+    return value
 
 
 def _decode(text: str, channel: str, received_at_ns: int) -> list[Decoded | DecodeError]:
@@ -126,8 +184,15 @@ def _read_event(whole: Element, cls: type[TimedEvent]) -> Decoded:
 def _kind(element: Mapping[str, Any], channel: str) -> str:
     name = element.get("event_type")
     if not name and channel == "user":
-        name = _BY_WIRE_TYPE.get(str(element.get("type")))
+        name = _BY_WIRE_TYPE.get(str(element.get("type"))) or _kind_by_fields(element)
     return name if isinstance(name, str) else ""
+
+
+def _kind_by_fields(element: Mapping[str, Any]) -> str | None:
+    """What one of one's own is, where the server said neither event_type nor a known `type`."""
+    if element.get("type"):
+        return None
+    return next((name for key, name in _BY_FIELD.items() if key in element), None)
 
 
 def _snapshot(element: Mapping[str, Any], book: Book) -> Snapshot:
@@ -204,12 +269,12 @@ def _error(
     path: str,
     element: object,
     channel: str,
-    envelope: dict[str, Any] | None = None,
+    envelope: Mapping[str, Any] | None = None,
     *,
     lost: bool = True,
 ) -> DecodeError:
     known = element if isinstance(element, dict) else {}
-    around = envelope or known
+    around: Mapping[str, Any] = envelope or known
     return DecodeError(
         path + error.path,
         error.reason,

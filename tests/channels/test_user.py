@@ -7,7 +7,7 @@ from typing import Any
 
 from kit.dialects import user_dialect
 
-from polymarket_ws.account.views import Account
+from polymarket_ws.account.core import AccountCore
 from polymarket_ws.channels.user import UserView
 from polymarket_ws.channels.view import Taken
 from polymarket_ws.channels.wanted import Wanted
@@ -46,7 +46,7 @@ def test_the_user_channel_changes_by_market() -> None:
 
 def test_a_trade_told_before_is_no_news() -> None:
     """The account knows which statuses were told; no book changes."""
-    view = UserView(account=Account())
+    view = UserView(account=AccountCore())
     trade = {
         "event_type": "trade",
         "id": "t",
@@ -57,12 +57,16 @@ def test_a_trade_told_before_is_no_news() -> None:
         "size": "1",
     }
 
-    assert [Taken(True, ()), Taken(False, ())] == [take(view, trade) for _ in range(2)]
+    first, second = (take(view, trade) for _ in range(2))
+
+    assert first is not None
+    assert (["t"], False) == ([event.id for event in first.told], first.is_news)  # type: ignore[attr-defined]  # a Trade
+    assert Taken(False, ()) == second
 
 
 def test_the_user_channel_has_no_books() -> None:
     """Nothing to hold, to mark stale, to renew or to lose; orders stay known."""
-    view = UserView(account=Account())
+    view = UserView(account=AccountCore())
     view.want(Wanted(None))
 
     assert [] == view.take_flaw(DecodeError("$", "?", event_type="order"), 0.0)
@@ -75,7 +79,7 @@ def test_the_user_channel_has_no_books() -> None:
 
 def test_every_lost_connection_of_the_user_channel_leaves_a_gap() -> None:
     """It names no assets, and ends with the next connection."""
-    view = UserView(account=Account())
+    view = UserView(account=AccountCore())
 
     assert (True, ()) == (
         view.is_complete_once_open,

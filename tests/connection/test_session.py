@@ -18,7 +18,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, TextMessage
 from wsproto.events import Ping as WsPing
 
-from polymarket_ws.account.views import Account
+from polymarket_ws.account.core import AccountCore
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.books.shelf import Books
@@ -129,7 +129,7 @@ class User(Market):
     """A session on the user channel, all markets, opened at OPENED_AT."""
 
     def __init__(self) -> None:
-        self.account = Account()
+        self.account = AccountCore()
         self.session = Session(
             "user",
             user_dialect(),

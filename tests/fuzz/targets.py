@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from kit.decoding import agrees
 from kit.dialects import market_dialect, user_dialect
 
-from polymarket_ws.account.views import Account
+from polymarket_ws.account.core import AccountCore
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
 from polymarket_ws.channels.dialect import Dialect
@@ -67,7 +67,7 @@ def session(data: bytes) -> None:
     cores = {} if is_user else {asset_id: BookCore(asset_id) for asset_id in ("1", "2")}
     wanted = Wanted(None) if is_user else Wanted(frozenset(cores), cores)
     dialect: Dialect = user_dialect() if is_user else market_dialect()
-    view: View = UserView(account=Account()) if is_user else MarketView(Books())
+    view: View = UserView(account=AccountCore()) if is_user else MarketView(Books())
     view.want(wanted)
     options = Options(max_message_bytes=LIMIT)
     talk = Session("fuzz", dialect, view, options, Tally(), lambda: HEARD)

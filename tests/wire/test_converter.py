@@ -123,12 +123,12 @@ def test_an_optional_field_costs_itself() -> None:
 def test_an_entry_costs_itself() -> None:
     """Its place is in the path of each error in it."""
     errors: list[PartError] = []
-    entries = [MAKER, {**MAKER, "price": "x"}, {**MAKER, "outcome_index": "y"}, 5]
+    entries = [MAKER, {**MAKER, "matched_amount": "x"}, {**MAKER, "outcome_index": "y"}, 5]
     event = made({**TRADE, "maker_orders": entries}, events.Trade, errors=errors)
 
     assert [{}, {"outcome_index": "y"}] == [order.extra for order in event.maker_orders]
     assert [
-        (".maker_orders[1].price", 'expected a number, not "x"', True),
+        (".maker_orders[1].matched_amount", 'expected a number, not "x"', True),
         (".maker_orders[2].outcome_index", 'expected a whole number, not "y"', False),
         (".maker_orders[3]", "expected an object, not 5", True),
     ] == shown(errors)

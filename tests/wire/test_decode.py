@@ -51,7 +51,7 @@ RECORDED = {
     "market_tick_size_change": (4, 3, 1, 0),
     "user_order": (11, 11, 0, 0),
     "user_order_captured": (2, 2, 0, 0),
-    "user_trade": (11, 10, 1, 0),
+    "user_trade": (11, 11, 0, 1),
 }
 
 
@@ -325,7 +325,8 @@ class TestKinds:
         """The error of an order without event_type knows that it is an order."""
         message = {**own_object("order"), "price": "?"}
         del message["event_type"]
-        assert the_error(message, "user").event_type == "order"
+        _, error = event_and_error(message, "user")
+        assert error.event_type == "order"
 
     def test_other_channel(self) -> None:
         """A known event of the other channel is decoded just the same."""
@@ -536,11 +537,42 @@ class TestTolerance:
         assert the_event(message, "user").match_time_ms == 1795392007000
 
     def test_minimal_messages(self) -> None:
-        """Every field with a default may be missing."""
+        """Every field with a default may be missing; of one's own events all but the id."""
         for name, cls in decoder.WIRE_EVENTS.items():
             read = {field.key for field in converter._fields(cls) if field.required}
             message = {k: v for k, v in own_object(name).items() if k in read}
-            assert cls is type(the_event({**message, "event_type": name}))
+            first, *errors = decode_all({**message, "event_type": name})
+            assert isinstance(first, Decoded)
+            assert cls is type(first.event)
+            assert ["$"] * issubclass(cls, events.OwnEvent) == [e.path for e in errors]
+            assert not any(e.lost for e in errors)
+
+    def test_what_own_events_lack(self) -> None:
+        """It is None, or the time received, and one error names it all."""
+        trade, error = event_and_error({"id": "t", "event_type": "trade", "price": ""}, "user")
+        assert (None, None, None, 0) == (trade.status, trade.side, trade.price, trade.timestamp_ms)
+        assert "missing: timestamp, status, market, asset_id, side, size, price" == error.reason
+        order, *errors = decode_all({"id": "o", "size_matched": "1", "timestamp": "soon"}, "user")
+        assert isinstance(order, Decoded)
+        assert {"timestamp": "soon"} == order.event.extra
+        assert ["$.timestamp", "$"] == [e.path for e in errors if isinstance(e, DecodeError)]
+
+    def test_time_of_a_trade_without_timestamp(self) -> None:
+        """It is the server's last word on it: last_update, or match_time."""
+        message = own_object("trade")
+        del message["timestamp"]
+        trade, error = event_and_error(message, "user")
+        assert ("missing: timestamp", trade.last_update_ms) == (error.reason, trade.timestamp_ms)
+        del message["last_update"]
+        trade, _ = event_and_error(message, "user")
+        assert trade.match_time_ms == trade.timestamp_ms
+
+    @pytest.mark.parametrize("name", ["order", "trade"])
+    def test_own_event_is_known_by_its_fields(self, name: str) -> None:
+        """Where the server wrote neither event_type nor type."""
+        message = own_object(name)
+        del message["event_type"], message["type"]
+        assert name == decode_all(message, "user")[0].event.event_type
 
     @pytest.mark.parametrize("name", ["order", "trade"])
     def test_statuses_are_open(self, name: str) -> None:
@@ -592,7 +624,7 @@ class TestTolerance:
     def test_secrets_in_errors(self) -> None:
         """An error's sentence shows no API key."""
         first = {"price": None, "owner": "b7f1-key", "auth": {"secret": "s3cret"}}
-        error = the_error(first | {**own_object("order"), **first}, "user")
+        error = the_error(first | {**own_object("order"), **first, "id": None}, "user")
         assert "b7f1-key" not in str(error)
         assert "s3cret" not in str(error)
         assert '"owner":"***"' in error.excerpt
@@ -607,6 +639,8 @@ class TestFlaws:
         good = own_object(name)
         cls = decoder.WIRE_EVENTS[name]
         default = {f.name: f.default for f in attrs.fields(cls)}[field.name]
+        if field.name == "timestamp_ms":  # of one's own events: something else says when it was
+            default = the_event(good).last_update_ms if name == "trade" else 0
         refused = 0
         for misfit in MISFITS:
             decoded = decode_all({**good, field.key: misfit})
@@ -632,8 +666,8 @@ class TestFlaws:
 
     def test_required_field_costs_the_element(self) -> None:
         """With a required field wrong too, there is one error: of that field."""
-        error = the_error({**own_object("order"), "size_matched": [], "price": []}, "user")
-        assert ("$.price", True) == (error.path, error.lost)
+        error = the_error({**own_object("order"), "size_matched": [], "id": []}, "user")
+        assert ("$.id", True) == (error.path, error.lost)
 
     def test_to_dict_has_the_raw(self) -> None:
         """What the wire wrote is written back, and decodes into an equal event."""
@@ -704,16 +738,16 @@ class TestFlaws:
         ] == told
 
     def test_lost_maker_order(self) -> None:
-        """A maker order without its price is left out, and shown by its error alone."""
+        """A maker order without its size is left out, and shown by its error alone."""
         message = own_object("trade")
         message["maker_orders"].append({**message["maker_orders"][1], "order_id": "third"})
         bad = message["maker_orders"][1]
-        bad["price"] = None
+        bad["matched_amount"] = None
         trade, error = event_and_error(message, "user")
         kept = [order.order_id for order in trade.maker_orders]
         assert [message["maker_orders"][0]["order_id"], "third"] == kept
         assert {} == trade.extra
-        assert ("$.maker_orders[1].price", "expected a number, not null", True) == (
+        assert ("$.maker_orders[1].matched_amount", "expected a number, not null", True) == (
             error.path,
             error.reason,
             error.lost,

@@ -7,6 +7,7 @@ PolymarketWsError
 ├── ConnectionLost                wait: the subscriber reconnects by itself
 │   ├── ConnectTimeout            the connect deadline passed
 │   └── HandshakeRejected         the server answered with an HTTP status
+├── ReconciliationFailed          wait: REST did not list the account, and is asked again
 ├── LookupFailed                  look at what was asked and what came: a market was not found
 ├── OrderEnded                    decide anew: one's own order ended and was not filled
 ├── ProtocolError                 report the peer: its frames break RFC 6455, or hold too much
@@ -115,6 +116,28 @@ class HandshakeRejected(ConnectionLost):
     def __init__(self, status: int, *, retry_after: float | None = None) -> None:
         super().__init__("rejected", f"HTTP status {status}", code=status, retry_after=retry_after)
         self.status = status
+
+
+class ReconciliationFailed(PolymarketWsError):
+    """REST did not list one's own orders and trades; it is asked again. Told to on_error.
+
+    `account.complete` is False until it does.
+
+    Attributes:
+        detail: What came, in a short phrase.
+        attempt: How many listings in a row have failed.
+        delay: Seconds until the next one.
+    """
+
+    def __init__(self, detail: str, *, attempt: int, delay: float) -> None:
+        detail = printable(detail)
+        super().__init__(
+            f"own orders and trades were not listed over REST: {detail} (attempt {attempt}, the "
+            f"next one in {delay:.1f} s)"
+        )
+        self.detail = detail
+        self.attempt = attempt
+        self.delay = delay
 
 
 class LookupFailed(PolymarketWsError):

@@ -224,9 +224,9 @@ class Options:
 
 
 def is_readable_on_the_way(url: str) -> bool:
-    """Whether what is sent to a WebSocket URL goes over a network without TLS."""
+    """Whether what is sent to a URL goes over a network without TLS."""
     parts = urlsplit(url)
-    if parts.scheme != "ws" or parts.hostname == "localhost":
+    if parts.scheme not in ("ws", "http") or parts.hostname == "localhost":
         return False
     try:
         return not ip_address(parts.hostname or "").is_loopback

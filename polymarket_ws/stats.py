@@ -66,6 +66,10 @@ class Stats:
     """Gaps of connections. What a queue drops is counted in `dropped` instead."""
     resyncs: int
     """Ends of those gaps."""
+    reconciliations: int
+    """Times that one's own orders and trades were found complete by REST."""
+    rest_failures: int
+    """Listings over REST that brought no answer that could be used."""
     failovers: int
     """Times that a standby took over from a lost or frozen connection."""
     probes: int

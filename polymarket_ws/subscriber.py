@@ -127,7 +127,9 @@ class Subscriber(Registrars, EventSource):
                 assets={id_: asset for id_, asset in assets.items() if asset is not None},
             )
         )
-        self._account = Account(lambda: self._runs.account, self._wait_for_account)
+        self._account = Account(
+            lambda: self._runs.account, self._wait_for_account, self._runs.confirm_account
+        )
         _fork_hook.watch(self)
 
     def __init_subclass__(cls) -> NoReturn:
@@ -257,10 +259,12 @@ class Subscriber(Registrars, EventSource):
 
     @property
     def healthy(self) -> bool:
-        """True while every channel is connected and every subscribed book is live: none is
-        `missing`.
+        """True while every channel is connected, every subscribed book is live (none is `missing`),
+        and the account, where REST can be asked, is complete.
         """
-        return self.state is State.LIVE and not self.missing
+        run = self._runs.here()
+        is_live = run is not None and self.state is State.LIVE and not self.missing
+        return is_live and run is not None and run.readiness.is_reconciled
 
     @property
     def error(self) -> PolymarketWsError | None:
@@ -565,11 +569,14 @@ class Subscriber(Registrars, EventSource):
 
 
 def _check_insecure(options: Options) -> None:
-    if is_readable_on_the_way(options.user_url) and not options.allow_insecure_credentials:
-        raise ConfigurationError(
-            "Options.user_url is ws:// to another machine, where credentials could be read on the "
-            "way: use wss://, or set allow_insecure_credentials=True"
-        )
+    for name, scheme in (("user_url", "wss"), ("rest_url", "https")):
+        url = getattr(options, name)
+        if is_readable_on_the_way(url) and not options.allow_insecure_credentials:
+            raise ConfigurationError(
+                f"Options.{name} is {url.partition(':')[0]}:// to another machine, where "
+                f"credentials could be read on the way: use {scheme}://, or set "
+                "allow_insecure_credentials=True"
+            )
 
 
 def _had_last_words(run: Engine) -> bool:

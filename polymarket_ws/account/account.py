@@ -47,8 +47,11 @@ class Account:
             (order,) = sub.account.wait_filled(order_id, timeout=30)
     """
 
-    def __init__(self, core: Callable[[], AccountCore], wait: Wait) -> None:
+    def __init__(
+        self, core: Callable[[], AccountCore], wait: Wait, confirm: Callable[[], bool]
+    ) -> None:
         self._core = core
+        self._confirm = confirm
         self._wait = wait
         self._orders = LiveMapping(lambda: core().orders, "no order {} was told in this run")
         self._trades = LiveMapping(lambda: core().trades, "no trade {} was told in this run")
@@ -58,6 +61,15 @@ class Account:
     def complete(self) -> bool:
         """Whether nothing since the start, or since the last reconciliation, may be missing."""
         return self._core().complete
+
+    def confirm(self) -> bool:
+        """Say that the views were compared with the truth by other means than ours, which need
+        REST: `complete` is True from here on, until the channel is closed or something is lost.
+
+        Returns:
+            False when there is nothing to confirm: the channel is not open now.
+        """
+        return self._confirm()
 
     @property
     def orders(self) -> Mapping[str, Order]:

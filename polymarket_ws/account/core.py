@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 
 from polymarket_ws.events import Event, Fill, Order, Trade
 
+from .completeness import Completeness
 from .filling import Filling, filling
 from .fills import TickOf, named_orders, own_fills, with_status_of
 from .merging import merged_order, merged_trade
@@ -31,6 +32,7 @@ from .statuses import (
 MOST_FORGOTTEN = 4 * KEPT  # ids of trades
 
 _NOTHING = Decimal(0)
+_NEVER = float("-inf")
 
 
 def no_tick(asset_id: str) -> None:
@@ -62,8 +64,7 @@ class AccountCore:
     """Whether messages that were told before are returned again. They change nothing."""
     tick_of: TickOf = no_tick
     """The price step of an asset, where it is known."""
-    complete: bool = False
-    """Whether nothing is known to be missing. Whoever reconciles sets it."""
+    completeness: Completeness = field(factory=Completeness)
     seeded: bool = False
     """Whether what was held at the start was asked for. Whoever reconciles sets it."""
     orders: dict[str, Order] = field(factory=dict)
@@ -98,11 +99,15 @@ class AccountCore:
 
     @property
     def dropped(self) -> int:
-        """What had to be given up though it mattered: open orders and trades that were too many,
-        and what could not be read.
+        """What had to be given up though it mattered: open orders, trades and positions that were
+        too many.
         """
-        too_many = self._open_orders.dropped + self._open_trades.dropped + self.dropped_positions
-        return too_many + self.lost
+        return self._open_orders.dropped + self._open_trades.dropped + self.dropped_positions
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is known to be missing."""
+        return self.completeness.complete and not self.dropped
 
     def apply(self, event: Event, at: float, *, tell: bool = True) -> tuple[Event, ...]:
         """Take an order or a trade.
@@ -142,9 +147,9 @@ class AccountCore:
             timestamp_ms=timestamp_ms,
             received_at_ns=timestamp_ms * 1_000_000,
         )
-        resolved = self._as_its_fills_say(ended) or ended
-        self._hold(resolved, at)
-        return (resolved,)
+        ended = self._as_its_fills_say(ended)
+        self._hold(ended, at)
+        return (ended,)
 
     def seed_position(
         self,
@@ -237,7 +242,8 @@ class AccountCore:
         else:
             kept = merged_order(former, order)
             is_news = kept.size_matched != former.size_matched
-        self._hold(kept, at)
+        says_it_is_open = is_news or order.source == "rest"  # and not what came late
+        self._hold(kept, at if says_it_is_open else _NEVER)
         if is_news:
             return (kept,)
         return self._take_old(order, is_duplicate=not is_later_order(former, order))
@@ -256,15 +262,14 @@ class AccountCore:
             del self.orders[surplus]
             self._given_up.pop(surplus, None)
 
-    def _as_its_fills_say(self, order: Order) -> Order | None:
-        """An order that has ended, when its fills say that it was matched wholly."""
+    def _as_its_fills_say(self, order: Order) -> Order:
+        """An UNKNOWN order with what its fills have matched: MATCHED when that is all of it."""
         rows = list(self._rows_by_order.get(order.id, {}).values())
         matched = max(
             sum((row.fill.size for row in rows), _NOTHING), order.size_matched or _NOTHING
         )
-        if order.original_size is None or matched < order.original_size:
-            return None
-        return evolve(order, status="MATCHED", size_matched=matched)
+        is_whole = order.original_size is not None and matched >= order.original_size
+        return evolve(order, status="MATCHED" if is_whole else UNKNOWN, size_matched=matched)
 
     def _take_old(self, event: Order | Trade, *, is_duplicate: bool) -> tuple[Event, ...]:
         """Count a message that is no news; REST says everything again each time."""
@@ -322,7 +327,6 @@ class AccountCore:
         for order_id, fill in fills.items():
             if self._put(record, trade, fill):
                 told.append(fill)
-                self._hear_of(order_id, at)
         return (*told, *self._resolved(fills))
 
     def _put(self, record: _TradeRecord, trade: Trade, fill: Fill) -> bool:
@@ -351,11 +355,6 @@ class AccountCore:
         row.key = key
         return is_told
 
-    def _hear_of(self, order_id: str | None, at: float) -> None:
-        """A fill shows that its order was there."""
-        if order_id in self.orders:
-            self._open_orders.hear_of(order_id, at)
-
     def _resolved(self, order_ids: Iterable[str | None]) -> list[Order]:
         """The orders of which nobody knew how they ended, and now their fills say it."""
         resolved = []
@@ -363,9 +362,10 @@ class AccountCore:
             order = None if order_id is None else self.orders.get(order_id)
             if order is not None and order.status == UNKNOWN:
                 found = self._as_its_fills_say(order)
-                if found is not None:
+                if found.size_matched != order.size_matched:
                     self.orders[found.id] = found
-                    self._given_up.pop(found.id, None)
+                    if found.status != UNKNOWN:
+                        self._given_up.pop(found.id, None)
                     resolved.append(found)
         return resolved
 

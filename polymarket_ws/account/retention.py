@@ -44,12 +44,6 @@ class Retention:
             self._ended[id_] = None
         return self._surplus()
 
-    def hear_of(self, id_: str, at: float) -> None:
-        """Something else shows at `at` that this one is there; only open ones are noted."""
-        told_at = self.told_at.get(id_)
-        if told_at is not None and at > told_at:
-            self.told_at[id_] = at
-
     def _surplus(self) -> str | None:
         known = len(self._open) + len(self._ended)
         if known > KEPT and self._ended:

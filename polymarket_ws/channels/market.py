@@ -77,6 +77,7 @@ class MarketView:
     needs_events: bool = False
     is_told: bool = True
     is_complete_once_open: bool = False
+    reconciled: None = None
     _wanted: Wanted = field(factory=Wanted)
 
     @property

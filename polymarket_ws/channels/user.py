@@ -62,5 +62,11 @@ class UserView(BooklessView):
 
     def take_flaw(self, error: DecodeError, now: float) -> list[BookCore]:
         """What could not be read may have been an order, or a part of a trade."""
-        self.account.lost += error.lost
+        if error.lost:
+            self.account.lost += 1
+            self.account.completeness.interrupt()
+        return []
+
+    def connection_ended(self, reason: str) -> list[BookCore]:
+        self.account.completeness.interrupt()
         return []

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 from attrs import define
 
+from polymarket_ws.account.listing import Service
+from polymarket_ws.account.reconciliation import Reconciliation
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
 from polymarket_ws.errors import DecodeError
@@ -46,6 +48,13 @@ class InspectableBooks(Protocol):
         """Whether a fresh snapshot, with what was held since it was asked for, is not our book."""
 
 
+class Reconciled(NamedTuple):
+    """What of a view is compared with REST, and who is asked."""
+
+    plan: Reconciliation
+    service: Service
+
+
 class View(Protocol):
     """What the events of a channel change. Used by one shard's thread alone.
 
@@ -69,6 +78,10 @@ class View(Protocol):
     @property
     def inspectable(self) -> InspectableBooks | None:
         """What an inspector may compare with fresh snapshots; None where there are none."""
+
+    @property
+    def reconciled(self) -> Reconciled | None:
+        """What is compared with REST; None where nothing is."""
 
     def want(self, wanted: Wanted) -> None:
         """Hold what is wanted, and nothing else."""
@@ -118,6 +131,7 @@ class BooklessView:
     is_told: bool = True
     is_complete_once_open: bool = True
     inspectable: InspectableBooks | None = None
+    reconciled: Reconciled | None = None
     deadline: float = float("inf")
 
     def want(self, wanted: Wanted) -> None:

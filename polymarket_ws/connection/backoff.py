@@ -59,6 +59,8 @@ class Backoff:
     """One connection's memory of its failures."""
 
     options: Options
+    counts_refusals: bool = True
+    """Whether closes right after the credentials are taken for an answer to them."""
     _losses: int = 0  # in a row, attempts and short-lived connections: the exponent of the delay
     _fruitless: int = 0  # in a row, since something was received: what max_attempts bounds
     _refusals: int = 0
@@ -92,7 +94,7 @@ class Backoff:
         self._losses = 1 if ending is not None and ending.lasting else self._losses + 1
         self._fruitless = 0 if is_useful else self._fruitless + 1
         if ending is not None:  # an attempt that failed in between says nothing of the credentials
-            is_refusal = ending.refused and not self._was_useful
+            is_refusal = ending.refused and not self._was_useful and self.counts_refusals
             self._refusals = self._refusals + 1 if is_refusal else 0
 
     def _fatal(self, error: PolymarketWsError) -> PolymarketWsError | None:

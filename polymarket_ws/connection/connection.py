@@ -104,6 +104,15 @@ class Connection:
         return self._open is not None and self._has_subscribed
 
     @property
+    def was_refused(self) -> bool:
+        """Whether the last one was closed right after the credentials."""
+        return self._was_refused
+
+    def trust_credentials(self, trusted: bool) -> None:
+        """Whether something else than the server's closes tells if the credentials are right."""
+        self._backoff.counts_refusals = not trusted
+
+    @property
     def session(self) -> Session | None:
         """The open one."""
         return self._open.session if self._open is not None else None

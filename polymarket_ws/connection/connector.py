@@ -38,7 +38,8 @@ class Connector:
     """The shard's; the data of a key is what has a `read`."""
     clock: Clock
     _ssl_context: Callable[[], ssl.SSLContext]
-    _wake: Callable[[], None]
+    wake: Callable[[], None]
+    """Interrupts the shard's wait. Any thread."""
     _attempts: list[AttemptThread] = field(factory=list)
 
     def start(self, name: str, now: float) -> AttemptThread:
@@ -46,7 +47,7 @@ class Connector:
         attempt = AttemptThread(
             name,
             Attempt(self.dialect.url, self.options, self._ssl_context),
-            self._wake,
+            self.wake,
             now + self.options.connect_timeout + _DNS_GRACE,
         )
         attempt.start()

@@ -60,7 +60,10 @@ class Engine:
     ) -> None:
         self.name = name
         self._clock = clock
-        self.account = AccountCore(credentials.api_key if credentials is not None else "")
+        self.account = AccountCore(
+            credentials.api_key if credentials is not None else "",
+            deliver_duplicates=options.deliver_duplicates,
+        )
         self.waiters = Waiters()
         self.subscriptions = Subscriptions()
         self.error: PolymarketWsError | None = None
@@ -183,6 +186,7 @@ class Engine:
             return
         self.is_forked, self.over_since = True, self.over_since or self._clock.monotonic()
         self.shards.become_forked()
+        self.account.completeness.interrupt()
         self.dispatcher.become_forked()
         self.streams.close()
         self.has_ended = True

@@ -22,7 +22,7 @@ class Missing(NamedTuple):
     asset_ids: list[str]
     """Whose book is not live."""
     channels: list[str]
-    """Not subscribed, each as a sentence names it."""
+    """Not subscribed, or not reconciled, each as a sentence names it."""
 
     def __bool__(self) -> bool:
         return bool(self.asset_ids or self.channels)
@@ -48,6 +48,11 @@ class Readiness:
         never = any(shard.failover.leader.generation == 0 for shard in shards)
         return State.CONNECTING if never else State.DEGRADED
 
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether no account is to be compared with REST yet."""
+        return all(r.is_complete for shard in self._shards for r in shard.reconcilers)
+
     def missing(self, asset_ids: frozenset[str] | None) -> Missing:
         """What wait_ready waits for, of all that is subscribed or of these assets."""
         books = self._books()
@@ -61,6 +66,11 @@ class Readiness:
                 f"the {shard.failover.leader.channel} channel ({shard.name})"
                 for shard in self._shards.wanted()
                 if not shard.is_subscribed
+            ]
+            + [
+                f"own orders and trades over REST ({shard.name})"
+                for shard in self._shards.wanted()
+                if any(not r.is_complete for r in shard.reconcilers)
             ],
         )
 
@@ -73,6 +83,7 @@ class Readiness:
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         sentence = f"not ready within {timeout:g} s: missing {listed}"
         told = [shard.failover.leader.last_error for shard in self._shards]
+        told += [r.last_error for shard in self._shards for r in shard.reconcilers]
         if error := next((text for text in told if text), None):
             sentence += f"; last connection error: {error}"
         is_hint = any(map(is_short, missing.asset_ids)) and not missing.channels

@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from attrs import define, field, frozen
 
 from polymarket_ws.account.core import AccountCore
+from polymarket_ws.account.listing import Service
+from polymarket_ws.account.reconciliation import Reconciliation
 from polymarket_ws.books.book import BookCore
 from polymarket_ws.books.shelf import Books
 from polymarket_ws.channels import clob
 from polymarket_ws.channels.dialect import Dialect, Heartbeat
 from polymarket_ws.channels.market import MarketDialect, MarketView
 from polymarket_ws.channels.user import UserDialect, UserView
-from polymarket_ws.channels.view import View
+from polymarket_ws.channels.view import Reconciled, View
 from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.clock import Clock
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.connection.pacing import Pacer
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.delivery.callbacks import Callbacks
@@ -192,7 +195,49 @@ class RunShards:
     def _make_user(self, heartbeat: Heartbeat) -> tuple[Dialect, View]:
         assert self.credentials is not None  # or nothing is wanted of it
         dialect = UserDialect(self.options.user_url, heartbeat, self.credentials)
-        return dialect, UserView(account=self.account)
+        service = self._account_service(self.credentials)
+        if service is None:
+            return dialect, UserView(account=self.account)
+        plan = Reconciliation(
+            self.account,
+            self.options.rest_staleness,
+            started_at=self.clock.wall_ns() / 1e9,
+            is_wanted=self._is_market_wanted,
+        )
+        reconciled = Reconciled(plan, service)
+        return dialect, UserView(
+            account=self.account, reconciled=reconciled, is_complete_once_open=False
+        )
+
+    def _is_market_wanted(self, market: str | None) -> bool:
+        return self._markets is None or condition_key(market or "") in self._markets
+
+    def _account_service(self, credentials: Credentials) -> Service | None:
+        """Who lists the account over REST; None, and a word about it, when nobody can."""
+        if not self.options.reconcile:
+            return None
+        if credentials.address is None:
+            lacking = "the signer's address: Credentials(..., address=...)"
+        else:
+            try:
+                from polymarket_ws.rest.clob import ClobAccount
+            except ImportError:
+                lacking = "an extra: pip install 'polymarket-ws[rest]'"
+            else:
+                return ClobAccount(
+                    credentials,
+                    credentials.address,
+                    credentials.funder or credentials.address,
+                    self.options,
+                    wall=lambda: self.clock.wall_ns() / 1e9,
+                )
+        logger.warning(
+            "%s: own orders and trades from before the start and from an outage stay unknown, and "
+            "account.complete False: REST, which knows them, needs %s",
+            self.name,
+            lacking,
+        )
+        return None
 
 
 @frozen

@@ -21,6 +21,7 @@ def add_up(
 ) -> Stats:
     """The statistics of now. Any thread: each figure is read once."""
     now, queue = shards.clock.monotonic(), dispatcher.queue
+    reconcilers = [r for shard in shards for r in shard.reconcilers]
     failovers = [shard.failover for shard in shards]
     books = [books.counts for books in tuple(shards.books)]
     connections = tuple(c for failover in failovers for c in failover.stats(now))
@@ -39,6 +40,8 @@ def add_up(
         held_overflows=sum(b.held_overflows for b in books),
         gaps=sum(f.gaps.told for f in failovers),
         resyncs=sum(f.gaps.ended for f in failovers),
+        reconciliations=sum(r.plan.completed for r in reconcilers),
+        rest_failures=sum(r.failures for r in reconcilers),
         failovers=sum(f.failovers for f in failovers),
         probes=sum(shard.probes for shard in shards),
         hash_checks=sum(b.hash_checks for b in books),

@@ -82,6 +82,18 @@ class Runs:
         run = self.here()
         return run.account if run is not None else self._no_account
 
+    def confirm_account(self) -> bool:
+        """Take the account for complete, if its channel is open."""
+        run = self.here()
+        if run is None or not run.has_started:
+            return False
+        # Read first: a channel that is closed meanwhile is one interruption more.
+        seen = run.account.completeness.interruptions
+        if not any(s.failover.leader.channel == "user" and s.is_subscribed for s in run.shards):
+            return False
+        run.account.completeness.settle(seen)
+        return run.account.complete
+
     @property
     def locks(self) -> Iterator[Any]:
         """What the calling thread may hold when it is interrupted in a member."""

@@ -10,8 +10,9 @@ import http
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from socket import socket
 from urllib.parse import quote, urlencode, urlsplit
@@ -30,6 +31,7 @@ from polymarket_ws.options import Options
 from polymarket_ws.wire.json_text import JSON, InvalidValue, check_text
 from polymarket_ws.wire.redaction import redact
 
+from .abort import Abort
 from .failures import RequestFailed
 
 logger = Log(__name__)
@@ -51,6 +53,8 @@ class _Reply:
     retry_after: str
     kind: str
     """Its content type."""
+    server_time: float | None
+    """Its date, seconds since 1970."""
     body: bytes
 
 
@@ -61,25 +65,36 @@ class RestClient:
     Args:
         url: Of the service, http:// or https://.
         options: The proxy and the TLS context.
+        abort: Ends what is being asked, from another thread.
+        heard_date: Called with the date of each answer that tells one, seconds since 1970.
     """
 
     url: str
     options: Options = field(factory=Options)
+    abort: Abort = field(factory=Abort)
+    heard_date: Callable[[float], object] = lambda _: None
 
     def address(self, segments: Sequence[str], query: Sequence[tuple[str, str]] = ()) -> str:
         """The URL of a request: the service's, a path of these segments, and a query."""
         path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
         return f"{self.url.rstrip('/')}{path}{'?' if query else ''}{urlencode(query)}"
 
-    def get(self, url: str, *, deadline: float) -> object:
+    def get(
+        self,
+        url: str,
+        *,
+        deadline: float,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> object:
         """The JSON document at a URL; numbers with a fraction are Decimal.
 
         Args:
             url: As `address` makes it.
             deadline: Monotonic time in seconds by which it has to be there, retries included.
+            headers: Makes those of each attempt, besides the usual ones.
 
         Raises:
-            RequestFailed: no answer, none of status 200, or none that is JSON.
+            RequestFailed: no answer, none of status 200, none that is JSON, or it was aborted.
             ConfigurationError: the proxy's settings are wrong, or the certificate was refused.
         """
         retry = Retry(
@@ -90,7 +105,7 @@ class RestClient:
         )
         while True:
             try:
-                return self._get_once(url, deadline)
+                return self._get_once(url, deadline, headers())
             except RequestFailed as error:
                 failure = error
             if failure.status is not None and failure.status not in _RETRIED:
@@ -103,12 +118,13 @@ class RestClient:
             if time.monotonic() + seconds >= deadline:
                 raise failure
             logger.debug("GET %s: %s; next attempt in %.2f s", url, failure.detail, seconds)
-            threading.Event().wait(seconds)  # not sleep: gevent and eventlet replace it
+            if self.abort.wait(seconds):
+                raise failure
 
-    def _get_once(self, url: str, deadline: float) -> object:
+    def _get_once(self, url: str, deadline: float, headers: Mapping[str, str]) -> object:
         began_at = time.monotonic()
         try:
-            reply = self._exchange(url, deadline)
+            reply = self._exchange(url, deadline, headers)
             if time.monotonic() >= deadline:  # what came may have been cut off
                 raise TimeoutError
         except ConnectionLost as error:
@@ -119,11 +135,13 @@ class RestClient:
             what = _words(error) if now < deadline else f"none within {now - began_at:.1f} s"
             raise RequestFailed(url, f"no whole answer: {what}") from error
         logger.debug("GET %s: HTTP status %d, %d bytes", url, reply.status, len(reply.body))
+        if reply.server_time is not None:
+            self.heard_date(reply.server_time)
         if reply.status != http.HTTPStatus.OK:
             raise _refusal(url, reply)
         return _json(url, reply)
 
-    def _exchange(self, url: str, deadline: float) -> _Reply:
+    def _exchange(self, url: str, deadline: float, more: Mapping[str, str]) -> _Reply:
         parts = urlsplit(url)
         seconds = max(_SHORTEST_TIMEOUT, deadline - time.monotonic())
         sock = self._open_stream(url, seconds)
@@ -132,10 +150,10 @@ class RestClient:
         watchdog.name, watchdog.daemon = "polymarket-ws-request-deadline", True
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
         connection.sock = sock
-        with closing(connection):
+        with closing(connection), self.abort.calls(lambda: shut_down(sock)):
             watchdog.start()
             try:
-                headers = {**_HEADERS, "Host": parts.netloc.rpartition("@")[2]}
+                headers = {**_HEADERS, **more, "Host": parts.netloc.rpartition("@")[2]}
                 target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
                 connection.request(
                     "GET", target, headers=headers, preload_content=False, decode_content=False
@@ -151,7 +169,8 @@ class RestClient:
         context = options.ssl_context
         attempt = Attempt(url, options, lambda: context or ssl.create_default_context())
         try:
-            return attempt.open_stream()
+            with self.abort.calls(attempt.abort):
+                return attempt.open_stream()
         except PolymarketWsError as error:
             forget_locals(error)  # of the way through a proxy, with its password
             raise
@@ -162,8 +181,16 @@ def _reply(url: str, response: HTTPResponse) -> _Reply:
         response.status,
         response.headers.get("Retry-After", ""),
         response.headers.get("Content-Type", ""),
+        _server_time(response.headers.get("Date", "")),
         _body(url, response),
     )
+
+
+def _server_time(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _body(url: str, response: HTTPResponse) -> bytes:

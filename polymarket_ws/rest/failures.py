@@ -23,5 +23,9 @@ class RequestFailed(Exception):
         self.retry_after = retry_after
 
 
+class KeyRefused(RequestFailed):
+    """The service answered 401 or 403: it does not know the key, or this client as a whole."""
+
+
 class UnexpectedAnswer(Exception):
     """The answer is JSON, but not what it used to be; the sentence says where."""

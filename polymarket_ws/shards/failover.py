@@ -155,11 +155,9 @@ class Failover:
         now: float,
     ) -> list[Gap]:
         """What a lost connection leaves unknown."""
-        if self._view.is_complete_once_open and self.gaps.has_open:
-            return []  # it has not ended: the new connection was lost before it proved useful
         missed = self._view.missed_by_loss(stale)
-        if missed is None:
-            return []
+        if missed is None or (not missed and self.gaps.has_open):
+            return []  # one that names no assets has not ended: the new connection was lost early
         gap = Gap(
             channel=self._dialect.name,
             connection=lost.name,

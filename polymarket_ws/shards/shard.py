@@ -37,6 +37,7 @@ from polymarket_ws.waiters import Waiters
 
 from .failover import Failover
 from .inspector import Inspector
+from .reconciler import Reconciler
 
 logger = Log(__name__)
 
@@ -114,7 +115,12 @@ class Shard:
         """One where there are books to inspect."""
         if view.inspectable is not None:
             self._inspectors = (Inspector(self.failover, view.inspectable, self._connector),)
-        self._duties: tuple[Duty, ...] = (self.failover, *self._inspectors)
+        self.reconcilers: tuple[Reconciler, ...] = ()
+        """One where there is an account to reconcile."""
+        if view.reconciled is not None:
+            plan, service = view.reconciled
+            self.reconcilers = (Reconciler(plan, service, self.failover, self._connector, self),)
+        self._duties: tuple[Duty, ...] = (self.failover, *self._inspectors, *self.reconcilers)
         self._due_at = 0.0  # when a duty is due
         self._inbox: deque[Wanted] = deque()
         self._stop_reason: str | None = None
@@ -159,13 +165,15 @@ class Shard:
             self._wake_out.send(b"\0")
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread and those of its attempts to connect; True when all have ended."""
+        """Wait for the thread and those that connect or ask for it; True when all have ended."""
         deadline = self._clock.monotonic() + timeout
         self._thread.join(timeout)
-        attempts = self._connector.threads()
-        for thread in attempts:
+        others = self._connector.threads()
+        for reconciler in self.reconcilers:
+            others += reconciler.threads
+        for thread in others:
             thread.join(max(0.0, deadline - self._clock.monotonic()))
-        return not any(thread.is_alive() for thread in (self._thread, *attempts))
+        return not any(thread.is_alive() for thread in (self._thread, *others))
 
     def join_thread(self) -> None:
         """Wait for the I/O thread alone, which never waits for anything without a deadline."""
@@ -277,6 +285,8 @@ class Shard:
         try:
             for inspector in self._inspectors:
                 inspector.close()
+            for reconciler in self.reconcilers:
+                reconciler.close()
             self.failover.stop(self._stop_reason or "failed")
         finally:
             self._close_descriptors()

@@ -1,0 +1,214 @@
+"""When to list an account, and what the listing changes: the plan of reconciliation, sans-I/O.
+
+The user channel has no snapshot and replays nothing, so what happened while it was closed is known
+from REST alone. REST may lag behind the channel by `staleness` seconds, and its pages can tear: an
+order may move from a page that is still to come to one that was read. Both must not undo what the
+channel has told. So a listing counts only when it began `staleness` seconds after the server took
+the subscription: what it shows then is not older than the subscription, and everything later comes
+over the channel. An order that was told before the subscription and is absent has ended, if the
+next listing lacks it, too.
+
+The danger is to say "complete" too early. It is said by the session of the channel for which a
+whole listing was merged, and ends with that session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+from attrs import define, field
+
+from polymarket_ws.errors import DecodeError
+from polymarket_ws.events import Event, Order, Trade
+from polymarket_ws.events.user import OwnEvent
+
+from .core import AccountCore
+from .listing import ListedPosition, Listing, Question
+from .statuses import CONFIRMED
+from .units import Units
+
+FIRST_TRADES_SECONDS = 86_400.0
+"""How long before the start a trade may have been matched to be listed: what is older is settled,
+and is part of the positions."""
+OVERLAP_SECONDS = 60.0
+"""That trades are listed again: match times are rounded, and are not told in their order."""
+RECHECK_SECONDS = 30.0
+"""After a listing of which a row was not understood, or that lacked the positions."""
+MOST_IDS = 50
+"""Trades that are asked for one by one; more are listed from the first of them on."""
+_NEVER = float("inf")
+_NOTHING = Decimal(0)
+
+
+@define(eq=False)
+class Reconciliation:
+    """The plan of one run. Used by the user shard's thread alone.
+
+    The owner tells when the channel was subscribed, lost or refused; asks for `question` at
+    `deadline`; and hands over the listing, or tells that there was none.
+    """
+
+    core: AccountCore
+    staleness: float
+    """Seconds that REST may lag behind the channel."""
+    started_at: float
+    """When the run was started, seconds since 1970."""
+    is_wanted: Callable[[str | None], bool] = lambda _: True
+    """Whether a market is subscribed."""
+    completed: int = 0
+    """Reconciliations so far."""
+    _units: Units = field(factory=Units)
+    _subscribed_at: float | None = None
+    """Monotonic seconds; None while the channel is closed."""
+    _due_at: float = 0.0
+    _asked_at: float | None = None
+    """Monotonic seconds; None while nothing is asked."""
+    _is_fresh: bool = False
+    """Whether the present listing was asked for late enough to count."""
+    _clock_offset: float = 0.0
+    """Seconds that the server's clock is ahead of ours."""
+    _newest_match: float | None = None
+    """When the newest trade was matched of those that were told while nothing was missing."""
+    _missed: frozenset[str] = frozenset()
+    """Open orders that the listing before lacked."""
+    _flaws: int = 0
+    """What was not understood of the listing before."""
+    _counted: frozenset[str] = frozenset()
+    """Trades that were confirmed before the present listing was asked for."""
+    _was_complete: bool = False
+    """Whether it is since the present subscription."""
+    _interruptions: int = 0
+    """Those that were there when the present listing was asked for."""
+
+    @property
+    def deadline(self) -> float:
+        """When to ask, in monotonic seconds; 0 for at once."""
+        return _NEVER if self._asked_at is not None else self._due_at
+
+    def subscribed(self, now: float) -> None:
+        """The server was sent what is wanted: on a new connection, more of it on this one, or
+        something that it sent was not understood.
+        """
+        self._subscribed_at, self._missed, self._is_fresh = now, frozenset(), False
+        self._due_at = now + self.staleness
+
+    def lost(self) -> None:
+        """The channel is closed."""
+        if self._was_complete:
+            self._was_complete = False
+            self._note_newest_match()
+        self._subscribed_at, self._due_at, self._is_fresh = None, _NEVER, False
+
+    def refused(self) -> None:
+        """The channel was closed right after the credentials: whether REST knows them counts."""
+        self._due_at = 0.0
+
+    def question(self, now: float) -> Question:
+        """What to ask now."""
+        self._asked_at = now
+        subscribed_at = self._subscribed_at
+        self._is_fresh = subscribed_at is not None and now >= subscribed_at + self.staleness
+        self._interruptions = self.core.completeness.interruptions
+        after = self._trades_after()
+        self._counted = self.core.confirmed_trades()
+        matched = {id_: _match_time(self.core.trades[id_]) for id_ in self.core.unsettled(now)}
+        early = {id_: time for id_, time in matched.items() if time is None or time < after}
+        if len(early) > MOST_IDS:
+            after = min(time for time in early.values() if time is not None) - OVERLAP_SECONDS
+            early = {id_: time for id_, time in early.items() if time is None}
+        return Question(
+            after, tuple(early)[:MOST_IDS], with_positions=self._is_fresh and not self.core.seeded
+        )
+
+    def failed(self, now: float, delay: float) -> None:
+        """There was no listing."""
+        self._asked_at, self._due_at = None, now + delay
+
+    def take(self, listing: Listing, now: float) -> list[Event | DecodeError]:
+        """Merge a listing; returns what to tell, in time's order."""
+        asked_at, self._asked_at = self._asked_at, None
+        self._clock_offset = listing.clock_offset
+        told = self._merge(listing, now if asked_at is None else asked_at)
+        flaws = list(listing.flaws) if len(listing.flaws) != self._flaws else []
+        self._flaws = len(listing.flaws)
+        lost = any(flaw.lost for flaw in listing.flaws)
+        self._due_at = _NEVER
+        if self._subscribed_at is not None:
+            if self._is_fresh:
+                told += self._end_absent(listing, self._subscribed_at, now)
+                self._conclude(now, is_whole=not lost)
+            else:
+                self._due_at = self._subscribed_at + self.staleness
+        return [*flaws, *told]
+
+    def _merge(self, listing: Listing, at: float) -> list[Event]:
+        """Orders first: by their ids it is known which fills of a trade are one's own."""
+        core = self.core
+        since = 1000 * int(self.started_at + listing.clock_offset)
+        told: list[Event] = []
+        for order in self._units.in_shares(filter(self._is_wanted, listing.orders), core.orders):
+            is_news = self.completed > 0 or (order.created_at_ms or since) >= since
+            told += core.apply(order, at, tell=is_news or order.id in core.orders)
+        for trade in filter(self._is_wanted, listing.trades):
+            is_news = (trade.match_time_ms or since) >= since
+            told += core.apply(trade, at, tell=is_news or trade.id in core.trades)
+        if listing.positions is not None:
+            self._seed(listing.positions, listing.trades)
+        return sorted(told, key=_time)
+
+    def _seed(self, positions: Iterable[ListedPosition], trades: Iterable[Trade]) -> None:
+        """Start the positions from what is held now, the trades of this listing included. What is
+        not listed is not held.
+        """
+        counted = self._counted.union(t.id for t in trades if t.status == CONFIRMED)
+        held = {p.asset_id: p for p in positions if self.is_wanted(p.market)}
+        for position in held.values():
+            self.core.seed_position(
+                position.asset_id, position.market, position.size, position.average_price, counted
+            )
+        for asset_id in self.core.ledgers.keys() - held.keys():
+            self.core.seed_position(asset_id, None, _NOTHING, None, counted)
+        self.core.seeded = True
+
+    def _is_wanted(self, row: Order | Trade) -> bool:
+        return self.is_wanted(row.market)
+
+    def _end_absent(self, listing: Listing, subscribed_at: float, now: float) -> list[Event]:
+        """End the orders that two listings in a row lack; remember those that this one lacks."""
+        listed = {order.id for order in listing.orders}
+        absent = frozenset(self.core.absent(listed, subscribed_at))
+        ended = sorted(absent & self._missed)
+        self._missed = absent - self._missed
+        return [event for id_ in ended for event in self.core.end(id_, now, listing.received_ms)]
+
+    def _conclude(self, now: float, *, is_whole: bool) -> None:
+        """The listing was fresh, and perhaps each row was understood: whether all is known now."""
+        if self._missed:
+            self._due_at = now
+            return
+        if is_whole:
+            self.completed += not self._was_complete
+            self.core.completeness.settle(self._interruptions)
+            self._was_complete = True
+            self._note_newest_match()
+        if not is_whole or not self.core.seeded:
+            self._due_at = now + RECHECK_SECONDS
+
+    def _trades_after(self) -> float:
+        """From when on trades are listed: the newest one that is known, less the overlap."""
+        if self._newest_match is None:
+            return self.started_at + self._clock_offset - FIRST_TRADES_SECONDS
+        return self._newest_match - OVERLAP_SECONDS
+
+    def _note_newest_match(self) -> None:
+        times = [time for t in self.core.trades.values() if (time := _match_time(t)) is not None]
+        self._newest_match = max(times, default=self._newest_match)
+
+
+def _match_time(trade: Trade) -> float | None:
+    return None if trade.match_time_ms is None else trade.match_time_ms / 1000
+
+
+def _time(event: Event) -> int:
+    return event.timestamp_ms if isinstance(event, OwnEvent) else 0

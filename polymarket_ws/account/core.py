@@ -324,7 +324,7 @@ class AccountCore:
         fills = {f.order_id: f for f in own_fills(trade, is_own, self.orders.get, self.tick_of)}
         for order_id in rows.keys() - fills.keys():  # named in a former message only
             fills[order_id] = with_status_of(trade, rows[order_id].fill)
-        for order_id, fill in fills.items():
+        for fill in fills.values():
             if self._put(record, trade, fill):
                 told.append(fill)
         return (*told, *self._resolved(fills))

@@ -1,4 +1,4 @@
-"""One account through cuts, repeats, delays and stale listings, against the exchange's own books."""
+"""One account through cuts, repeats, delays and stale listings, against the exchange's truth."""
 
 from __future__ import annotations
 

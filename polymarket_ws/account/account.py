@@ -135,7 +135,7 @@ class Account:
             any: Wait for one of them.
 
         Returns:
-            The filled orders, in the order of `order_ids`.
+            The filled orders, in the order of `order_ids`, with what their fills have matched.
 
         Raises:
             OrderEnded: one was cancelled, has expired or failed, so it will not be filled; with
@@ -166,7 +166,7 @@ class Account:
         ended = [id_ for id_ in ids if seen[id_] is Filling.ENDED]
         if ended and not (any and filled):
             raise OrderEnded(orders[ended[0]])
-        return tuple(orders[id_] for id_ in filled)
+        return tuple(look().with_fills(orders[id_]) for id_ in filled)
 
     def __repr__(self) -> str:
         core = self._core()

@@ -216,6 +216,12 @@ class AccountCore:
         rows = list(self._rows_by_order.get(order_id, {}).values())
         return filling(self.orders.get(order_id), (row.fill for row in rows))
 
+    def with_fills(self, order: Order) -> Order:
+        """An order with `size_matched` no less than the sum of its fills, which may come first."""
+        rows = list(self._rows_by_order.get(order.id, {}).values())
+        filled = sum((row.fill.size for row in rows), _NOTHING)
+        return evolve(order, size_matched=max(filled, order.size_matched or _NOTHING))
+
     def position(self, asset_id: str) -> Position:
         """What is held of an asset: nothing, as far as nothing is known of it."""
         ledger = self.ledgers.get(asset_id) or Ledger()
@@ -264,12 +270,10 @@ class AccountCore:
 
     def _as_its_fills_say(self, order: Order) -> Order:
         """An UNKNOWN order with what its fills have matched: MATCHED when that is all of it."""
-        rows = list(self._rows_by_order.get(order.id, {}).values())
-        matched = max(
-            sum((row.fill.size for row in rows), _NOTHING), order.size_matched or _NOTHING
-        )
+        order = self.with_fills(order)
+        matched = order.size_matched or _NOTHING
         is_whole = order.original_size is not None and matched >= order.original_size
-        return evolve(order, status="MATCHED" if is_whole else UNKNOWN, size_matched=matched)
+        return evolve(order, status="MATCHED" if is_whole else UNKNOWN)
 
     def _take_old(self, event: Order | Trade, *, is_duplicate: bool) -> tuple[Event, ...]:
         """Count a message that is no news; REST says everything again each time."""

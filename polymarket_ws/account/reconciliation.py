@@ -90,15 +90,14 @@ class Reconciliation:
         """The server was sent what is wanted: on a new connection, more of it on this one, or
         something that it sent was not understood.
         """
-        self._subscribed_at, self._missed, self._is_fresh = now, frozenset(), False
+        self._interrupt()
+        self._subscribed_at, self._missed = now, frozenset()
         self._due_at = now + self.staleness
 
     def lost(self) -> None:
         """The channel is closed."""
-        if self._was_complete:
-            self._was_complete = False
-            self._note_newest_match()
-        self._subscribed_at, self._due_at, self._is_fresh = None, _NEVER, False
+        self._interrupt()
+        self._subscribed_at, self._due_at = None, _NEVER
 
     def refused(self) -> None:
         """The channel was closed right after the credentials: whether REST knows them counts."""
@@ -200,6 +199,12 @@ class Reconciliation:
         if self._newest_match is None:
             return self.started_at + self._clock_offset - FIRST_TRADES_SECONDS
         return self._newest_match - OVERLAP_SECONDS
+
+    def _interrupt(self) -> None:
+        """Something may be missing from here on."""
+        if self._was_complete:
+            self._note_newest_match()
+        self._was_complete = self._is_fresh = False
 
     def _note_newest_match(self) -> None:
         times = [time for t in self.core.trades.values() if (time := _match_time(t)) is not None]

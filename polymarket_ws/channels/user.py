@@ -65,6 +65,11 @@ class UserView(BooklessView):
         if error.lost:
             self.account.lost += 1
             self.account.completeness.interrupt()
+            self.deadline = 0.0  # whoever reconciles has a turn
+        return []
+
+    def tick(self, now: float) -> list[BookCore]:
+        self.deadline = float("inf")
         return []
 
     def connection_ended(self, reason: str) -> list[BookCore]:

@@ -89,7 +89,7 @@ class Runs:
             return False
         # Read first: a channel that is closed meanwhile is one interruption more.
         seen = run.account.completeness.interruptions
-        if not any(s.failover.leader.channel == "user" and s.is_subscribed for s in run.shards):
+        if not any(s.failover.leader.channel == "user" and s.is_open for s in run.shards):
             return False
         run.account.completeness.settle(seen)
         return run.account.complete

@@ -74,7 +74,8 @@ def test_the_user_channel_has_no_books() -> None:
     assert [] == DIALECT.resubscription_texts(["1"], Wanted(None))
     view.await_answers(["1"])
     assert [] == view.mark_stale(["1"], "silent")
-    assert (float("inf"), [], []) == (view.deadline, view.tick(1.0), view.publish(1.0))
+    assert (0.0, [], []) == (view.deadline, view.tick(1.0), view.publish(1.0))
+    assert float("inf") == view.deadline
 
 
 def test_every_lost_connection_of_the_user_channel_leaves_a_gap() -> None:

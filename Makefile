@@ -12,7 +12,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile faults soak fuzz proofs standby bench structure costs build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile faults soak fuzz proofs standby bench structure costs account build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -75,6 +75,9 @@ faults: .venv/test.stamp  ## what each fault of network and machine costs; write
 
 soak: .venv/test.stamp  ## load, cuts, churn, bad callbacks; writes docs/reliability.md (MINUTES=20, STANDBY=1)
 	@$(SUITE) .venv/bin/python tests/proofs/soak_proof.py $(MINUTES) --write $(if $(STANDBY),--standby)
+
+account: .venv/test.stamp  ## 100 courses of a busy account, against the exchange's truth (minutes)
+	@$(SUITE) .venv/bin/python tests/proofs/account_proof.py $(or $(ARGS),100)
 
 hostile: .venv/test.stamp  ## what a hostile server can cost: CPU, memory, what is kept; writes docs/reliability.md
 	@$(SUITE) .venv/bin/python tests/proofs/hostile_proof.py $(or $(ARGS),--write)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from polymarket_ws.account.core import AccountCore
@@ -63,6 +64,7 @@ class Engine:
         self.account = AccountCore(
             credentials.api_key if credentials is not None else "",
             deliver_duplicates=options.deliver_duplicates,
+            tick_of=self._tick_of,
         )
         self.waiters = Waiters()
         self.subscriptions = Subscriptions()
@@ -245,6 +247,10 @@ class Engine:
     def _book_of(self, core: BookCore) -> LiveBook | None:
         book = self._live_books().get(core.asset_id)
         return book if book is not None and book._shows(core) else None
+
+    def _tick_of(self, asset_id: str) -> Decimal | None:
+        book = self._live_books().get(asset_id)
+        return None if book is None else book.tick_size
 
     def _end_shards(self) -> None:
         """The callback thread's last duty: the connections' last words have to come before

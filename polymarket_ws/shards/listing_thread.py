@@ -49,5 +49,7 @@ class ListingThread:
         except Exception as error:
             forget_locals(error)  # they hold the key
             self.outcome = error
-        finally:
-            self._connector.wake()
+        except BaseException as error:  # a log handler's SystemExit, a greenlet that is killed
+            forget_locals(error)
+            self.outcome = RuntimeError(f"it was ended by {type(error).__name__}")
+        self._connector.wake()

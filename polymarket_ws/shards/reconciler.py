@@ -36,7 +36,12 @@ logger = Log(__name__)
 
 REFUSALS = 2  # of a key, in a row: one may be a fault of the service
 REFUSED_SECONDS = 1.0  # between them
-_RESTARTING = {425: "the matching engine restarts", 503: "the matching engine restarts"}
+_FAILURES = (RequestFailed, UnexpectedAnswer, PolymarketWsError, RuntimeError)
+# For some 90 s 425, then 503 for two minutes (docs.polymarket.com).
+_RESTARTING = {
+    425: "the matching engine restarts",
+    503: "the matching engine may be restarting",
+}
 
 
 class Reconciler:
@@ -64,6 +69,7 @@ class Reconciler:
         self._connector = connector
         self._owner = owner
         self._asking: ListingThread | None = None
+        self._threads: tuple[threading.Thread, ...] = ()  # the newest: it outlives its answer
         # What is wanted, and the interruptions by then; None while the channel is not subscribed.
         self._subscription: tuple[Wanted, int] | None = None
         self._refused = 0
@@ -90,8 +96,7 @@ class Reconciler:
     @property
     def threads(self) -> list[threading.Thread]:
         """Those that may be running."""
-        asking = self._asking
-        return [] if asking is None else [asking.thread]
+        return [thread for thread in self._threads if thread.is_alive()]
 
     def turn(self, now: float) -> None:
         """Do what is due: take an answer, watch the connection, ask."""
@@ -129,6 +134,7 @@ class Reconciler:
         asking = ListingThread(name, self._service, question, self._connector)
         try:
             asking.start()
+            self._threads = (asking.thread,)
         except RuntimeError as error:  # the system has no thread left
             self._take(error, now)
             return
@@ -148,11 +154,12 @@ class Reconciler:
             self._owner.deliver(items)
         elif isinstance(outcome, KeyRefused):
             self._take_refusal(outcome, now)
-        elif isinstance(outcome, PolymarketWsError):  # the certificate, the proxy, the secret
-            self._owner.fail(outcome)
-        elif isinstance(outcome, (RequestFailed, UnexpectedAnswer, RuntimeError)):
+        elif isinstance(outcome, PolymarketWsError) and not self.plan.completed:
+            self._owner.fail(outcome)  # the certificate, the proxy, the secret: at the start
+        elif isinstance(outcome, _FAILURES):
             self._take_failure(outcome, now)
         else:
+            self.plan.failed(now, self._delay(outcome))
             raise outcome
 
     def _take_refusal(self, refusal: KeyRefused, now: float) -> None:

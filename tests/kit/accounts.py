@@ -176,7 +176,8 @@ class Course:
             assert len(keys) == len(set(keys)), keys
             matched = [o.size_matched or Decimal(0) for o in orders]
             assert matched == sorted(matched)
-            assert all(is_open(order) for order in orders[:-1]), keys
+            former = [order for order in orders[:-1] if order.status != "UNKNOWN"]
+            assert all(map(is_open, former)), keys
         for told in (*self.told.trades.values(), *self.told.fills.values()):
             statuses = [event.status for event in told]
             ranks = [_TRADE_RANKS[status or ""] for status in statuses]

@@ -18,7 +18,7 @@ from polymarket_ws.testing.rest_signature import sign
 
 @pytest.fixture
 def exchange() -> SimulatedExchange:
-    """One market with a user who has two open orders, a trade as taker and one as maker."""
+    """One market, whose user has made a trade and has two open orders."""
     exchange = SimulatedExchange(seed=3, markets=1, min_order_size="1")
     yes, no = exchange.asset_ids
     exchange.trade(yes, "BUY", "2", own=True)

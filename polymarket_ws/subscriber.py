@@ -112,7 +112,7 @@ class Subscriber(Registrars, EventSource):
             )
         if credentials is not None:
             _check_insecure(options or Options())
-        assets = check_assets(asset_ids)
+        ids, assets = check_assets(asset_ids)
         wanted_markets = None if markets is None else check_markets(markets)
         self._options = options or Options()
         self._credentials = credentials
@@ -122,9 +122,9 @@ class Subscriber(Registrars, EventSource):
         self._runs = Runs(self._name, self._options, credentials, self._callbacks, _forget)
         self._runs.want(
             Subscriptions(
-                asset_ids=frozenset(assets),
+                asset_ids=ids,
                 markets=frozenset() if credentials is None else wanted_markets,
-                assets={id_: asset for id_, asset in assets.items() if asset is not None},
+                assets=assets,
             )
         )
         self._account = Account(
@@ -171,16 +171,15 @@ class Subscriber(Registrars, EventSource):
             OSError, RuntimeError: the system has no descriptor or thread left for them; nothing
                 has changed.
         """
-        assets, added = check_assets(asset_ids), check_markets(markets)
+        (ids, assets), added = check_assets(asset_ids), check_markets(markets)
         if added and self._credentials is None:
             raise ConfigurationError("markets are of the user channel, which needs credentials")
         with self._runs.lock:
             before = self._runs.wanted
-            known = {id_: asset for id_, asset in assets.items() if asset is not None}
             after = Subscriptions(
-                asset_ids=before.asset_ids | assets.keys(),
+                asset_ids=before.asset_ids | ids,
                 markets=None if before.markets is None else before.markets | added,
-                assets={**before.assets, **known},
+                assets={**before.assets, **assets},
             )
             try:
                 self._runs.want(after)
@@ -195,7 +194,7 @@ class Subscriber(Registrars, EventSource):
         Raises:
             ConfigurationError: wrong ids, or a market while all markets are wanted.
         """
-        assets, removed = check_asset_ids(asset_ids), check_markets(markets)
+        ids, removed = check_asset_ids(asset_ids), check_markets(markets)
         with self._runs.lock:
             before = self._runs.wanted
             if removed and before.markets is None:
@@ -205,9 +204,9 @@ class Subscriber(Registrars, EventSource):
                 )
             self._runs.want(
                 Subscriptions(
-                    asset_ids=before.asset_ids - assets,
+                    asset_ids=before.asset_ids - ids,
                     markets=None if before.markets is None else before.markets - removed,
-                    assets={i: asset for i, asset in before.assets.items() if i not in assets},
+                    assets={i: asset for i, asset in before.assets.items() if i not in ids},
                 )
             )
 

@@ -41,20 +41,20 @@ class Subscriptions:
 
 def check_asset_ids(value: AssetIds, argument: str = "asset_ids") -> frozenset[str]:
     """The token ids in `value`, as strings; as `check_assets`."""
-    return frozenset(check_assets(value, argument))
+    return check_assets(value, argument)[0]
 
 
-def check_assets(value: AssetIds, argument: str = "asset_ids") -> dict[str, Asset | None]:
-    """The token ids in `value`, as strings, each with its Asset if it was given as one.
+def check_assets(
+    value: AssetIds, argument: str = "asset_ids"
+) -> tuple[frozenset[str], dict[str, Asset]]:
+    """The token ids in `value`, as strings, and by these what was given as an Asset.
 
     Raises:
         ConfigurationError: not an iterable of token ids; the sentence says what it looks like.
     """
-    checked: dict[str, Asset | None] = {}
-    for item in _items(value, argument, "token ids"):
-        asset_id, asset = _asset_id(item, argument), item if isinstance(item, Asset) else None
-        checked[asset_id] = asset or checked.get(asset_id)
-    return checked
+    items = _items(value, argument, "token ids")
+    asset_ids = frozenset(_asset_id(item, argument) for item in items)
+    return asset_ids, {item.asset_id: item for item in items if isinstance(item, Asset)}
 
 
 def check_markets(value: Iterable[str], argument: str = "markets") -> frozenset[str]:

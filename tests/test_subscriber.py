@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
 
@@ -19,6 +19,7 @@ from polymarket_ws import (
     Connected,
     Credentials,
     Disconnected,
+    Event,
     LastTradePrice,
     LiveBook,
     Options,
@@ -34,6 +35,7 @@ from polymarket_ws.testing import (
     make_best_bid_ask,
     make_book,
     make_last_trade_price,
+    make_market_resolved,
     make_new_market,
     make_order,
     make_price_change,
@@ -414,6 +416,20 @@ class TestPulling:
             sub.wait_ready(timeout=DEADLINE)
 
             assert [] == list(sub.events(Book, timeout=0.01))
+
+    def test_an_iterator_may_be_asked_for_a_while(self, server: FakeServer) -> None:
+        """None after a time without an event, so that a keep-alive may be sent, and at the end."""
+        sub = Subscriber(["1"], options=server.options())
+        with sub.events(LastTradePrice) as trades:
+            with sub:
+                sub.wait_ready(timeout=DEADLINE)
+                nothing = (trades.next_within(0.001), trades.ended)
+                server.send(make_last_trade_price("1"))
+                trade = trades.next_within(DEADLINE)
+            last = (trades.next_within(DEADLINE), trades.ended)
+
+        assert ((None, False), (None, True)) == (nothing, last)
+        assert isinstance(trade, LastTradePrice)
 
     def test_a_slow_reader_loses_the_oldest(self, server: FakeServer) -> None:
         """Beyond queue_limit a stream drops its own oldest market data and counts it; callbacks
@@ -833,22 +849,25 @@ class TestDrain:
                 assert 19 == sub.stats().discarded
 
 
-def test_a_callback_for_new_markets_alone_opens_the_market_channel() -> None:
+@pytest.mark.parametrize("make", [make_new_market, make_market_resolved])
+def test_a_callback_for_all_markets_alone_opens_the_market_channel(
+    make: Callable[..., Event],
+) -> None:
     """With an empty list and custom features; assets that are wanted later join it."""
     with FakeServer() as server:
         server.add_book(make_book("1"))
         told = Recorder()
         sub = Subscriber(options=server.options())
-        sub.on_new_market(told)
+        getattr(sub, f"on_{make().event_type}")(told)
         with sub:
             sub.wait_ready(timeout=DEADLINE)
-            server.send(make_new_market())
+            server.send(make())
             told.wait_for(1)
             first = server.connections[0].texts[0]
             sub.subscribe(["1"])
             sub.wait_ready(timeout=DEADLINE)
             sub.unsubscribe(["1"])
-            server.send(make_new_market(question="Another?"))
+            server.send(make(market="0x" + "9" * 64))
             told.wait_for(2)
 
             assert ([], True) == (

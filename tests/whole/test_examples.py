@@ -90,6 +90,7 @@ def test_the_script_writes_each_top_to_sqlite(server: FakeServer, tmp_path: Path
         server.wait_for_connection(timeout=PATIENCE)
         (sub,) = polymarket_ws.running()
         sub.wait_ready(PATIENCE)
+        server.settle(sub, PATIENCE)  # or both changes of the book become one call
         server.play(lambda exchange: exchange.trade(yes, "BUY", "25"))
         server.settle(sub, PATIENCE)
         bid, ask = exchange.book(yes).top
@@ -201,7 +202,7 @@ def test_the_asyncio_program_follows_and_ends(server: FakeServer) -> None:
 
     assert 0 == program.returncode
     assert "Traceback" not in rest
-    assert not server.open_connections()
+    assert server.wait_until(lambda: not server.open_connections(), PATIENCE)
 
 
 def test_the_maker_quotes_settles_and_takes_its_quotes_back(server: FakeServer) -> None:

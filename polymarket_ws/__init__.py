@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .account.account import Account
+from .account.positions import Position
 from .books.live_book import LiveBook, Top
 from .credentials import Credentials
 from .errors import PolymarketWsError
@@ -35,6 +37,7 @@ from .subscriber import Subscriber, running
 __version__ = "0.1.0"
 
 __all__ = [
+    "Account",
     "BestBidAsk",
     "Book",
     "Connected",
@@ -54,6 +57,7 @@ __all__ = [
     "Options",
     "Order",
     "PolymarketWsError",
+    "Position",
     "PriceChange",
     "Resync",
     "Side",

@@ -145,28 +145,29 @@ class Account:
             ConfigurationError: `order_ids` are no ids.
             RuntimeError: not started, or called in a callback.
         """
-        ids, look = _check_ids(order_ids), self._core
-        seen: dict[str, Filling] = {}
+        ids = _check_ids(order_ids)
+        seen: dict[str, tuple[Filling, Order | None]] = {}
+
+        def found(state: Filling) -> list[Order]:
+            return [order for filling, order in seen.values() if filling is state and order]
 
         def is_done() -> bool:
-            core = look()
-            seen.update({id_: core.filling(id_) for id_ in ids})
-            states = seen.values()
-            if any and Filling.FILLED in states:
+            core = self._core()
+            seen.update((order_id, core.filling(order_id)) for order_id in ids)
+            filled, ended = len(found(Filling.FILLED)), len(found(Filling.ENDED))
+            if filled + ended == len(ids):
                 return True
-            return Filling.OPEN not in states or (not any and Filling.ENDED in states)
+            return filled > 0 if any else ended > 0
 
         def what() -> str:
-            waiting = [id_ for id_ in ids if seen[id_] is not Filling.FILLED]
+            waiting = [order_id for order_id in ids if seen[order_id][0] is not Filling.FILLED]
             return f"not filled: {', '.join(waiting)}"
 
         self._wait("wait_filled", is_done, what, timeout)
-        orders = look().orders
-        filled = [id_ for id_ in ids if seen[id_] is Filling.FILLED]
-        ended = [id_ for id_ in ids if seen[id_] is Filling.ENDED]
+        filled, ended = found(Filling.FILLED), found(Filling.ENDED)
         if ended and not (any and filled):
-            raise OrderEnded(orders[ended[0]])
-        return tuple(look().with_fills(orders[id_]) for id_ in filled)
+            raise OrderEnded(ended[0])
+        return tuple(look().with_fills(order) for order in filled)
 
     def __repr__(self) -> str:
         core = self._core()

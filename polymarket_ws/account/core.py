@@ -17,8 +17,9 @@ from polymarket_ws.events import Event, Fill, Order, Trade
 from .completeness import Completeness
 from .filling import Filling, filling
 from .fills import TickOf, named_orders, own_fills, with_status_of
+from .holdings import Holdings
 from .merging import merged_order, merged_trade
-from .positions import Ledger, Position, Row
+from .positions import Ledger, Position
 from .retention import KEPT, Retention
 from .statuses import (
     CONFIRMED,
@@ -28,6 +29,7 @@ from .statuses import (
     is_later_trade,
     is_open,
 )
+from .unclaimed import Unclaimed
 
 MOST_FORGOTTEN = 4 * KEPT  # ids of trades
 
@@ -40,15 +42,13 @@ def no_tick(asset_id: str) -> None:
 
 
 @define(eq=False)
-class _TradeRecord:
-    """What is known of a trade beside its latest message."""
+class _Told:
+    """What was told of a trade."""
 
     first_ms: int
     """The least time of any message."""
-    told: set[str | None] = field(factory=set)
-    """The statuses that were news."""
-    rows: dict[str | None, Row] = field(factory=dict)
-    """One's own fills in it, by order."""
+    statuses: set[str | None] = field(factory=set)
+    """Those that were delivered, or came too late."""
 
 
 @define(eq=False)
@@ -67,9 +67,9 @@ class AccountCore:
     completeness: Completeness = field(factory=Completeness)
     seeded: bool = False
     """Whether what was held at the start was asked for. Whoever reconciles sets it."""
-    orders: dict[str, Order] = field(factory=dict)
+    orders: dict[str, Order] = field(factory=dict, repr=False)
     """The latest of each by id, completed by what former messages said."""
-    trades: dict[str, Trade] = field(factory=dict)
+    trades: dict[str, Trade] = field(factory=dict, repr=False)
     """The same."""
     duplicates: int = 0
     """Messages of the channel that had been told before."""
@@ -77,37 +77,35 @@ class AccountCore:
     """Messages of the channel that a later one had overtaken."""
     lost: int = 0
     """Messages of the channel, or parts of them, that could not be read."""
-    dropped_positions: int = 0
-    """Positions that were forgotten, since there were too many."""
-    ledgers: dict[str, Ledger] = field(factory=dict)
-    """What is held of each asset."""
-    _records: dict[str, _TradeRecord] = field(factory=dict)
-    _rows: dict[tuple[str, str | None], Row] = field(factory=dict)
-    """All fills, by trade and order."""
-    _rows_by_order: dict[str, dict[str, Row]] = field(factory=dict)
-    """Those of each order, by trade."""
-    _named: dict[str, list[str]] = field(factory=dict)
-    """The trades that name an order which is not known as one's own, in case it turns out to be."""
-    _open_orders: Retention = field(factory=Retention)
-    _open_trades: Retention = field(factory=Retention)
-    _given_up: dict[str, float] = field(factory=dict)
-    """When each order that is UNKNOWN was listed no more."""
-    _forgotten_trades: OrderedDict[str, None] = field(factory=OrderedDict)
+    _holdings: Holdings = field(factory=Holdings, repr=False)
+    _told: dict[str, _Told] = field(factory=dict, repr=False)
+    """By trade."""
+    _untold_orders: dict[str, None] = field(factory=dict, repr=False)
+    """The orders whose present state was filled in without being told."""
+    _given_up: dict[str, float] = field(factory=dict, repr=False)
+    """When each order that is UNKNOWN was found to be listed no more."""
+    _unclaimed: Unclaimed = field(factory=Unclaimed, repr=False)
+    _open_orders: Retention = field(factory=Retention, repr=False)
+    _open_trades: Retention = field(factory=Retention, repr=False)
+    _forgotten_trades: OrderedDict[str, None] = field(factory=OrderedDict, repr=False)
     """The ids of trades that were forgotten, so that none is counted anew."""
-    _idle_ledgers: OrderedDict[str, None] = field(factory=OrderedDict)
-    """The assets of which something is held, and no fill is remembered."""
 
     @property
     def dropped(self) -> int:
-        """What had to be given up though it mattered: open orders, trades and positions that were
-        too many.
+        """What had to be given up though it mattered: open orders, trades that were not final and
+        positions that were too many.
         """
-        return self._open_orders.dropped + self._open_trades.dropped + self.dropped_positions
+        return self._open_orders.dropped + self._open_trades.dropped + self._holdings.dropped
 
     @property
     def complete(self) -> bool:
         """Whether nothing is known to be missing."""
         return self.completeness.complete and not self.dropped
+
+    @property
+    def ledgers(self) -> dict[str, Ledger]:
+        """What is held of each asset. Any thread may copy it."""
+        return self._holdings.ledgers
 
     def apply(self, event: Event, at: float, *, tell: bool = True) -> tuple[Event, ...]:
         """Take an order or a trade.
@@ -115,16 +113,17 @@ class AccountCore:
         Args:
             event: From the channel or, with source "rest", from a listing. Any other is returned.
             at: Monotonic seconds: when it was received; for REST when its listing began.
-            tell: False fills the views, and returns nothing.
+            tell: False fills the views, and returns nothing. Should the channel say the same
+                afterwards, that is told: it sends only what happened since it is open.
 
         Returns:
             What is to be delivered, in order: the order or trade if it changes something, and the
             fills that are new or have a new status.
         """
         if isinstance(event, Order):
-            news = self._apply_order(event, at)
+            news = self._apply_order(event, at, tell)
         elif isinstance(event, Trade):
-            news = self._apply_trade(event, at)
+            news = self._apply_trade(event, at, tell)
         else:
             return (event,)
         return news if tell else ()
@@ -174,9 +173,7 @@ class AccountCore:
             average_price: What one of them cost; None where it is not known.
             counted_trades: The ids of trades whose fills are in `size`. Kept, not copied.
         """
-        ledger = self._ledger(asset_id)
-        ledger.market = ledger.market or market
-        ledger.seed(size, average_price, counted_trades)
+        self._holdings.seed(asset_id, market, size, average_price, counted_trades)
 
     # What is known. Any thread.
 
@@ -200,31 +197,21 @@ class AccountCore:
 
     def fills(self, order_id: str | None = None, asset_id: str | None = None) -> list[Fill]:
         """The fills of one order, one asset, or all; oldest first."""
-        rows: Collection[Row]
-        if order_id is not None:
-            rows = list(self._rows_by_order.get(order_id, {}).values())
-        elif asset_id is not None:
-            ledger = self.ledgers.get(asset_id)
-            rows = list(ledger.rows.values()) if ledger else ()
-        else:
-            rows = list(self._rows.values())
-        fills = [row.fill for row in sorted(rows, key=lambda row: row.key)]
-        return [fill for fill in fills if asset_id in (None, fill.asset_id)]
+        return self._holdings.fills(order_id, asset_id)
 
-    def filling(self, order_id: str) -> Filling:
-        """Whether an order is filled."""
-        rows = list(self._rows_by_order.get(order_id, {}).values())
-        return filling(self.orders.get(order_id), (row.fill for row in rows))
+    def filling(self, order_id: str) -> tuple[Filling, Order | None]:
+        """Whether an order is filled, and the order as it is known."""
+        order = self.orders.get(order_id)
+        return filling(order, self._holdings.of_order(order_id)), order
 
     def with_fills(self, order: Order) -> Order:
         """An order with `size_matched` no less than the sum of its fills, which may come first."""
-        rows = list(self._rows_by_order.get(order.id, {}).values())
-        filled = sum((row.fill.size for row in rows), _NOTHING)
+        filled = sum((fill.size for fill in self._holdings.of_order(order.id)), _NOTHING)
         return evolve(order, size_matched=max(filled, order.size_matched or _NOTHING))
 
     def position(self, asset_id: str) -> Position:
         """What is held of an asset: nothing, as far as nothing is known of it."""
-        ledger = self.ledgers.get(asset_id) or Ledger()
+        ledger = self.ledgers.get(asset_id) or Ledger(asset_id)
         size, pending, average_price = ledger.total
         return Position(
             asset_id=asset_id,
@@ -238,21 +225,30 @@ class AccountCore:
 
     # Orders.
 
-    def _apply_order(self, order: Order, at: float) -> tuple[Event, ...]:
+    def _apply_order(self, order: Order, at: float, tell: bool) -> tuple[Event, ...]:
         former = self.orders.get(order.id)
-        if former is None:
-            self._hold(order, at)
-            return (order, *self._claim(order.id, at))
-        if is_later_order(order, former) or self._is_back(order, at):
-            kept, is_news = merged_order(order, former), True
-        else:
+        kept, is_news = order, True
+        if former is not None and (is_later_order(order, former) or self._is_back(order, at)):
+            kept = merged_order(order, former)
+        elif former is not None:
             kept = merged_order(former, order)
             is_news = kept.size_matched != former.size_matched
         says_it_is_open = is_news or order.source == "rest"  # and not what came late
         self._hold(kept, at if says_it_is_open else _NEVER)
-        if is_news:
-            return (kept,)
-        return self._take_old(order, is_duplicate=not is_later_order(former, order))
+        claimed = self._claim(kept, former, at)
+        if not is_news:
+            assert former is not None
+            is_same = not is_later_order(former, order)
+            if not (is_same and tell and self._is_untold(order)):
+                return (*self._take_old(order, is_duplicate=is_same), *claimed)
+        if tell:
+            self._untold_orders.pop(order.id, None)
+        else:
+            self._untold_orders[order.id] = None
+        return (kept, *claimed)
+
+    def _is_untold(self, order: Order) -> bool:
+        return order.source != "rest" and order.id in self._untold_orders
 
     def _is_back(self, order: Order, at: float) -> bool:
         """Whether a listing has an order again that older ones had not."""
@@ -267,6 +263,7 @@ class AccountCore:
         if surplus is not None:
             del self.orders[surplus]
             self._given_up.pop(surplus, None)
+            self._untold_orders.pop(surplus, None)
 
     def _as_its_fills_say(self, order: Order) -> Order:
         """An UNKNOWN order with what its fills have matched: MATCHED when that is all of it."""
@@ -276,7 +273,7 @@ class AccountCore:
         return evolve(order, status="MATCHED" if is_whole else UNKNOWN)
 
     def _take_old(self, event: Order | Trade, *, is_duplicate: bool) -> tuple[Event, ...]:
-        """Count a message that is no news; REST says everything again each time."""
+        """Count a message that is no news; but REST says everything again each time."""
         if event.source == "rest":
             return ()
         if not is_duplicate:
@@ -287,155 +284,103 @@ class AccountCore:
 
     # Trades and their fills.
 
-    def _apply_trade(self, trade: Trade, at: float) -> tuple[Event, ...]:
+    def _apply_trade(self, trade: Trade, at: float, tell: bool) -> tuple[Event, ...]:
         if trade.id in self._forgotten_trades:
             return self._take_old(trade, is_duplicate=False)
-        former, record = self.trades.get(trade.id), self._records.get(trade.id)
-        told: tuple[Event, ...] = (trade,)
-        kept = trade
-        if former is None or record is None:
-            record = self._records[trade.id] = _TradeRecord(trade.timestamp_ms)
-            self._remember_names(trade, None)
-        elif is_later_trade(trade, former):
-            kept = merged_trade(trade, former)
-            told = (kept,)
+        former, told = self.trades.get(trade.id), self._told.get(trade.id)
+        kept, is_news = trade, True
+        if former is None or told is None:
+            told = self._told[trade.id] = _Told(trade.timestamp_ms)
+            self._note_names(trade, ())
         else:
-            kept = merged_trade(former, trade)
-            told = self._take_old(trade, is_duplicate=trade.status in record.told)
-        record.told.add(trade.status)
-        is_earlier = trade.timestamp_ms < record.first_ms
-        if is_earlier:
-            record.first_ms = trade.timestamp_ms
-        if kept is not former:
-            self.trades[trade.id] = kept
-            self._remember_names(kept, former)
-        if kept is not former or is_earlier:
-            told += self._fill(record, kept, at)
+            is_news = is_later_trade(trade, former)
+            kept = merged_trade(trade, former) if is_news else merged_trade(former, trade)
+            if _names_differ(kept, former):
+                self._note_names(kept, frozenset(named_orders(former)))
+        is_earlier = trade.timestamp_ms < told.first_ms
+        told.first_ms = min(trade.timestamp_ms, told.first_ms)
+        self.trades[trade.id] = kept
+        fills: Iterable[Event] = ()
+        if is_earlier or kept is not former:
+            fills = self._fill(kept, told.first_ms, at)
         surplus = self._open_trades.tell(trade.id, at, is_open=not is_final(kept))
         if surplus is not None:
             self._forget_trade(surplus)
-        return told
+        if not is_news and not (tell and self._is_untold_status(trade, kept, told)):
+            is_duplicate = trade.status == kept.status or trade.status in told.statuses
+            told.statuses.add(trade.status)
+            return (*self._take_old(trade, is_duplicate=is_duplicate), *fills)
+        if tell:
+            told.statuses.add(trade.status)
+        if not is_news:
+            fills = (row.fill for row in self._holdings.of_trade(trade.id).values())
+        return (kept, *fills)
 
-    def _fill(self, record: _TradeRecord, trade: Trade, at: float) -> tuple[Event, ...]:
-        """Make one's own fills of a trade; returns those that are new or have a new status."""
-        rows = record.rows
+    def _is_untold_status(self, trade: Trade, kept: Trade, told: _Told) -> bool:
+        """Whether the channel says what was filled in before without being told."""
+        is_known = trade.status == kept.status
+        return is_known and trade.source != "rest" and trade.status not in told.statuses
+
+    def _fill(self, trade: Trade, first_ms: int, at: float) -> list[Event]:
+        """Hold one's own fills of a trade; returns those that are new or have a new status."""
+        rows = self._holdings.of_trade(trade.id)
 
         def is_own(order_id: str | None, owner: str | None) -> bool:
             is_mine = bool(owner) and owner == self.api_key
             return is_mine or order_id in self.orders or order_id in rows
 
-        told: list[Event] = []
         fills = {f.order_id: f for f in own_fills(trade, is_own, self.orders.get, self.tick_of)}
-        for order_id in rows.keys() - fills.keys():  # named in a former message only
+        for order_id in rows.keys() - fills.keys():  # which only a former message named
             fills[order_id] = with_status_of(trade, rows[order_id].fill)
-        for fill in fills.values():
-            if self._put(record, trade, fill):
-                told.append(fill)
-        return (*told, *self._resolved(fills))
-
-    def _put(self, record: _TradeRecord, trade: Trade, fill: Fill) -> bool:
-        """Hold a fill; whether it is new or has a new status."""
-        row = record.rows.get(fill.order_id)
-        key = (
-            trade.match_time_ms or record.first_ms,
-            record.first_ms,
-            fill.trade_id,
-            fill.order_id or "",
-        )
-        is_new = row is None
-        if row is None:
-            row = record.rows[fill.order_id] = Row(fill, key)
-            self._rows[fill.trade_id, fill.order_id] = row
-            if fill.order_id is not None:
-                self._rows_by_order.setdefault(fill.order_id, {})[fill.trade_id] = row
-        is_told = is_new or row.fill.status != fill.status
-        ledger = None if fill.asset_id is None else self._ledger(fill.asset_id)
-        if ledger is None:
-            row.fill = fill
-        elif is_new or row.fill != fill:
-            ledger.put(row, fill)
-        if row.key != key and ledger is not None:
-            ledger.move(row, key)
-        row.key = key
-        return is_told
+        told: list[Event] = [
+            fill for fill in fills.values() if self._holdings.put(trade, first_ms, fill)
+        ]
+        return told + self._resolved(fills)
 
     def _resolved(self, order_ids: Iterable[str | None]) -> list[Order]:
-        """The orders of which nobody knew how they ended, and now their fills say it."""
+        """The orders of which nobody knew how they ended, now that their fills say it."""
         resolved = []
         for order_id in order_ids:
-            order = None if order_id is None else self.orders.get(order_id)
-            if order is not None and order.status == UNKNOWN:
-                found = self._as_its_fills_say(order)
-                if found.size_matched != order.size_matched:
-                    self.orders[found.id] = found
-                    if found.status != UNKNOWN:
-                        self._given_up.pop(found.id, None)
-                    resolved.append(found)
+            order = self.orders.get(order_id or "")
+            if order is None or order.status != UNKNOWN:
+                continue
+            found = self._as_its_fills_say(order)
+            if found.size_matched != order.size_matched:
+                self.orders[found.id] = found
+                if found.status != UNKNOWN:
+                    self._given_up.pop(found.id, None)
+                resolved.append(found)
         return resolved
 
-    def _claim(self, order_id: str, at: float) -> list[Event]:
-        """An order is known to be one's own: tell its fills in trades that came before it."""
+    def _claim(self, order: Order, former: Order | None, at: float) -> list[Event]:
+        """Tell the fills of an order in trades that came before it, or before this was known of it."""
+        trade_ids: Iterable[str] = ()
+        if former is None:
+            trade_ids = self._unclaimed.claim(order.id)
+        elif former.side is not order.side or former.asset_id != order.asset_id:
+            trade_ids = [fill.trade_id for fill in self._holdings.of_order(order.id)]
         told: list[Event] = []
-        for trade_id in self._named.pop(order_id, ()):
-            told += self._fill(self._records[trade_id], self.trades[trade_id], at)
+        for trade_id in trade_ids:
+            told += self._fill(self.trades[trade_id], self._told[trade_id].first_ms, at)
         return told
 
-    def _remember_names(self, trade: Trade, former: Trade | None) -> None:
-        """Note which trade names which orders, but for one's own."""
-        before = () if former is None else frozenset(named_orders(former))
-        if former is not None and (
-            trade.maker_orders is former.maker_orders
-            or len(trade.maker_orders) == len(former.maker_orders)
-        ):
-            return
-        for order_id in frozenset(named_orders(trade)).difference(before):
-            if order_id not in self.orders:
-                self._named.setdefault(order_id, []).append(trade.id)
+    def _note_names(self, trade: Trade, known: Collection[str]) -> None:
+        """Note the orders that a trade names, but for one's own."""
+        named = frozenset(named_orders(trade)).difference(known)
+        self._unclaimed.note(trade.id, (id_ for id_ in named if id_ not in self.orders))
 
     def _forget_trade(self, trade_id: str) -> None:
-        """Forget a trade and its fills, but not what they have done to positions."""
-        trade, record = self.trades.pop(trade_id), self._records.pop(trade_id)
+        trade = self.trades.pop(trade_id)
+        del self._told[trade_id]
+        self._unclaimed.forget(trade_id, frozenset(named_orders(trade)))
+        self._holdings.forget(trade_id)
         self._forgotten_trades[trade_id] = None
         if len(self._forgotten_trades) > MOST_FORGOTTEN:
             self._forgotten_trades.popitem(last=False)
-        for order_id in frozenset(named_orders(trade)):
-            trade_ids = self._named.get(order_id, [])
-            if trade_id in trade_ids:
-                trade_ids.remove(trade_id)
-            if not trade_ids:
-                self._named.pop(order_id, None)
-        for row in record.rows.values():
-            self._forget_row(row)
 
-    def _forget_row(self, row: Row) -> None:
-        trade_id, order_id, asset_id = row.fill.trade_id, row.fill.order_id, row.fill.asset_id
-        del self._rows[trade_id, order_id]
-        if order_id is not None:
-            of_order = self._rows_by_order[order_id]
-            del of_order[trade_id]
-            if not of_order:
-                del self._rows_by_order[order_id]
-        if asset_id is not None:
-            self._ledger(asset_id).forget(row)
-            self._forget_ledger(asset_id)
 
-    def _ledger(self, asset_id: str) -> Ledger:
-        ledger = self.ledgers.get(asset_id)
-        if ledger is None:
-            ledger = self.ledgers[asset_id] = Ledger()
-        return ledger
-
-    def _forget_ledger(self, asset_id: str) -> None:
-        """Forget an asset of which nothing is held; of too many others the one idle longest."""
-        ledger = self.ledgers[asset_id]
-        if ledger.rows:
-            return
-        if not ledger.total[0]:
-            del self.ledgers[asset_id]
-            return
-        self._idle_ledgers[asset_id] = None
-        if len(self._idle_ledgers) > KEPT:
-            idle, _ = self._idle_ledgers.popitem(last=False)
-            if not self.ledgers[idle].rows:
-                del self.ledgers[idle]
-                self.dropped_positions += 1
+def _names_differ(trade: Trade, former: Trade) -> bool:
+    """Whether one message named orders that the other did not."""
+    return trade.taker_order_id != former.taker_order_id or (
+        len(trade.maker_orders) != len(former.maker_orders)
+    )

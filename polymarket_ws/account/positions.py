@@ -67,7 +67,16 @@ class Row:
 
     fill: Fill
     key: Key
+    ledger: Ledger | None = None
+    """The asset's; None while the asset is not known."""
     place: Place = Place.NOWHERE
+
+    def move(self, key: Key) -> None:
+        """It came earlier than was known: give it its place in time."""
+        if self.ledger is None:
+            self.key = key
+        else:
+            self.ledger.move(self, key)
 
 
 _key = attrgetter("key")
@@ -83,6 +92,7 @@ class Ledger:
     much as there are entries after it: mostly none, at most MOST_ENTRIES.
     """
 
+    asset_id: str
     market: str | None = None
     rows: dict[tuple[str, str | None], Row] = field(factory=dict)
     """All fills of the asset, FAILED ones too, by trade and order."""
@@ -115,13 +125,14 @@ class Ledger:
         self._sum_up()
 
     def move(self, row: Row, key: Key) -> None:
-        """A fill came earlier than was known: give it its place in time."""
-        if row.place is Place.ENTRY:
+        """Give a fill another place in time; one that is in the base stays there."""
+        is_entry = row.place is Place.ENTRY
+        if is_entry:
             self._take_out(row)
-            row.key = key
+        row.key = key
+        if is_entry:
             self._insert(row)
             self._sum_up()
-        row.key = key
 
     def forget(self, row: Row) -> None:
         """Forget a fill, but not what it has done to the sums."""

@@ -308,7 +308,8 @@ class AccountCore:
             self._forget_trade(surplus)
         if not is_news and not (tell and self._is_untold_status(trade, kept, told)):
             is_duplicate = trade.status == kept.status or trade.status in told.statuses
-            told.statuses.add(trade.status)
+            if trade.source != "rest":
+                told.statuses.add(trade.status)
             return (*self._take_old(trade, is_duplicate=is_duplicate), *fills)
         if tell:
             told.statuses.add(trade.status)
@@ -353,7 +354,7 @@ class AccountCore:
         return resolved
 
     def _claim(self, order: Order, former: Order | None, at: float) -> list[Event]:
-        """Tell the fills of an order in trades that came before it, or before this was known of it."""
+        """Tell the fills of an order in trades that came before it, or before its own asset."""
         trade_ids: Iterable[str] = ()
         if former is None:
             trade_ids = self._unclaimed.claim(order.id)

@@ -246,11 +246,11 @@ def _with(held: _Held, fill: Fill) -> _Held:
 def _without(held: _Held, fill: Fill) -> _Held:
     """What is held without a fill whose place in time is not known any more."""
     size, cost = held
-    if fill.side is Side.SELL:
-        after = size + fill.size
-        return after, None if cost is None or size <= 0 else cost * after / size
-    after = size - fill.size
-    taken = _cost(fill.size, fill.price)
+    is_sale = fill.side is Side.SELL
+    after = size + fill.size if is_sale else size - fill.size
     if after <= 0:
         return after, _NOTHING
+    if is_sale:
+        return after, None if cost is None or size <= 0 else cost * after / size
+    taken = _cost(fill.size, fill.price)
     return after, None if cost is None or taken is None else cost - taken

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.errors import ConfigurationError, OrderEnded
 from polymarket_ws.events import Fill, Order, Trade
 from polymarket_ws.live_mapping import LiveMapping
@@ -167,7 +168,7 @@ class Account:
         filled, ended = found(Filling.FILLED), found(Filling.ENDED)
         if ended and not (any and filled):
             raise OrderEnded(ended[0])
-        return tuple(look().with_fills(order) for order in filled)
+        return tuple(self._core().with_fills(order) for order in filled)
 
     def __repr__(self) -> str:
         core = self._core()
@@ -200,7 +201,7 @@ class _Positions(Mapping[str, Position]):
 
 
 def _is_of(event: Order | Fill, market: str | None, asset_id: str | None) -> bool:
-    if market is not None and (event.market or "").lower() != market.lower():
+    if market is not None and condition_key(event.market or "") != condition_key(market):
         return False
     return asset_id is None or event.asset_id == asset_id
 

@@ -235,7 +235,7 @@ class AccountCore:
             is_news = kept.size_matched != former.size_matched
         says_it_is_open = is_news or order.source == "rest"  # and not what came late
         self._hold(kept, at if says_it_is_open else _NEVER)
-        claimed = self._claim(kept, former, at)
+        claimed = self._claim(kept, former)
         if not is_news:
             assert former is not None
             is_same = not is_later_order(former, order)
@@ -302,7 +302,7 @@ class AccountCore:
         self.trades[trade.id] = kept
         fills: Iterable[Event] = ()
         if is_earlier or kept is not former:
-            fills = self._fill(kept, told.first_ms, at)
+            fills = self._fill(kept, told.first_ms)
         surplus = self._open_trades.tell(trade.id, at, is_open=not is_final(kept))
         if surplus is not None:
             self._forget_trade(surplus)
@@ -322,7 +322,7 @@ class AccountCore:
         is_known = trade.status == kept.status
         return is_known and trade.source != "rest" and trade.status not in told.statuses
 
-    def _fill(self, trade: Trade, first_ms: int, at: float) -> list[Event]:
+    def _fill(self, trade: Trade, first_ms: int) -> list[Event]:
         """Hold one's own fills of a trade; returns those that are new or have a new status."""
         rows = self._holdings.of_trade(trade.id)
 
@@ -353,7 +353,7 @@ class AccountCore:
                 resolved.append(found)
         return resolved
 
-    def _claim(self, order: Order, former: Order | None, at: float) -> list[Event]:
+    def _claim(self, order: Order, former: Order | None) -> list[Event]:
         """Tell the fills of an order in trades that came before it, or before its own asset."""
         trade_ids: Iterable[str] = ()
         if former is None:
@@ -362,7 +362,7 @@ class AccountCore:
             trade_ids = [fill.trade_id for fill in self._holdings.of_order(order.id)]
         told: list[Event] = []
         for trade_id in trade_ids:
-            told += self._fill(self.trades[trade_id], self._told[trade_id].first_ms, at)
+            told += self._fill(self.trades[trade_id], self._told[trade_id].first_ms)
         return told
 
     def _note_names(self, trade: Trade, known: Collection[str]) -> None:

@@ -175,15 +175,20 @@ def test_what_the_channel_says_after_a_silent_listing_is_told() -> None:
 
 
 def test_open_orders_that_are_absent_from_a_listing() -> None:
-    """Those that nobody told of since it began: neither an order's message nor a fill."""
+    """Those of which no news came since it began; a fill or an old message is no sign that an order
+    is still open.
+    """
     core = AccountCore(KEY)
     for number, id_ in enumerate(("listed", "gone", "later", "filled", "ended")):
         core.apply(order(id_, status="LIVE"), float(number))
     core.apply(order("ended", status="CANCELED"), 5.0)
     core.apply(trade(taker_order_id="filled"), 20.0)
+    core.apply(order("gone", status="LIVE"), 20.0)
+    core.apply(order("listed", status="LIVE", source="rest"), 20.0)
 
-    assert ("gone",) == core.absent({"listed"}, 2.0)
-    assert ("gone", "later") == core.absent({"listed"}, 10.0)
+    assert ("gone",) == core.absent((), 2.0)
+    assert ("gone", "later", "filled") == core.absent((), 10.0)
+    assert ("later", "filled") == core.absent({"gone"}, 10.0)
     assert {"listed", "gone", "later", "filled"} == {o.id for o in core.open_orders()}
 
 
@@ -304,7 +309,7 @@ def test_a_position_that_is_seeded() -> None:
     core.apply(trade(), 0.0)
     core.seed_position("1", MARKET, Decimal(5), Decimal("0.5"), ())
     core.seed_position("2", MARKET, Decimal(0), None, ())
-    core.complete = True
+    core.completeness.settle(core.completeness.interruptions)
     assert not core.position("1").complete
     core.seeded = True
     found, unknown = core.position("1"), core.position("2")
@@ -361,8 +366,8 @@ def test_too_many_open_ones_are_dropped_and_counted() -> None:
 
     assert (["o2", "o3", "o4"], ["t2", "t3", "t4"]) == (list(core.orders), list(core.trades))
     assert (4, 50) == (core.dropped, core.position("1").size)
-    core.lost += 1
-    assert 5 == core.dropped
+    core.completeness.settle(core.completeness.interruptions)
+    assert not core.complete
 
 
 @pytest.mark.usefixtures("_few")

@@ -21,6 +21,7 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from .logs import printable
@@ -166,16 +167,19 @@ class OrderEnded(PolymarketWsError):
 
     Attributes:
         order: The order as it ended; `size_matched` of it was matched.
+        failed: Shares of these whose trade FAILED, so that they were not exchanged.
     """
 
-    def __init__(self, order: Order) -> None:
-        status, matched = order.status or order.type or "ended", order.size_matched or 0
+    def __init__(self, order: Order, failed: Decimal = Decimal(0)) -> None:
+        status, matched = order.status or order.type or "ended", order.size_matched or Decimal(0)
         whole = "?" if order.original_size is None else f"{order.original_size:f}"
         super().__init__(
             f"order {printable(order.id)} will not be filled: {printable(status)}, "
             f"{matched:f} of {whole} matched"
+            + (f", {failed:f} in trades that FAILED" if failed else "")
         )
         self.order = order
+        self.failed = failed
 
 
 class ProtocolError(PolymarketWsError):

@@ -6,6 +6,7 @@ import copy
 import functools
 import pickle
 import traceback
+from decimal import Decimal
 
 import pytest
 
@@ -20,11 +21,13 @@ from polymarket_ws.errors import (
     DecodeError,
     HandshakeRejected,
     LookupFailed,
+    OrderEnded,
     PolymarketWsError,
     ProtocolError,
     QueueOverflow,
     callback_name,
 )
+from polymarket_ws.events import Order
 
 
 def show(event: object) -> None:
@@ -32,6 +35,9 @@ def show(event: object) -> None:
 
 
 CAUSE = KeyError("price")
+FILLED = Order(
+    id="0xa", type="UPDATE", original_size=Decimal(10), size_matched=Decimal(10), timestamp_ms=1
+)
 EXAMPLES: list[tuple[PolymarketWsError, str]] = [
     (ConfigurationError("asset_ids is one str"), "asset_ids is one str"),
     (
@@ -46,6 +52,14 @@ EXAMPLES: list[tuple[PolymarketWsError, str]] = [
     (
         LookupFailed("Polymarket has no market 'x'", url="https://example.org/x", status=404),
         "Polymarket has no market 'x' (asked https://example.org/x)",
+    ),
+    (
+        OrderEnded(Order(id="0xa", status="CANCELED", timestamp_ms=1)),
+        "order 0xa will not be filled: CANCELED, 0 of ? matched",
+    ),
+    (
+        OrderEnded(FILLED, Decimal(4)),
+        "order 0xa will not be filled: UPDATE, 10 of 10 matched, 4 in trades that FAILED",
     ),
     (ProtocolError(1002, "a reserved bit is set"), "a reserved bit is set (closed with code 1002)"),
     (

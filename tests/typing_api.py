@@ -13,12 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from polymarket_ws import (
+    Account,
     BestBidAsk,
     Book,
     Connected,
     Credentials,
     Disconnected,
     Event,
+    Fill,
     Frame,
     Gap,
     LastTradePrice,
@@ -31,6 +33,7 @@ from polymarket_ws import (
     Options,
     Order,
     PolymarketWsError,
+    Position,
     PriceChange,
     Resync,
     Side,
@@ -329,6 +332,24 @@ def read_account(sub: Subscriber) -> None:
         assert_type(order.source, str)
         assert_type(order.size_matched, "Decimal | None")
         assert_type(order.created_at_ms, "int | None")
+
+
+def read_fills(sub: Subscriber) -> None:
+    """The account: fills, positions, waiting."""
+    account = sub.account
+    assert_type(account, Account)
+    assert_type(account.complete, bool)
+    assert_type(account.open_orders(market=MARKET), tuple[Order, ...])
+    assert_type(account.fills(asset_id=YES), tuple[Fill, ...])
+    assert_type(account.fills()[0].size, Decimal)
+    assert_type(account.position(YES).average_price, "Decimal | None")
+    assert_type(account.positions, Mapping[str, Position])
+    assert_type(account.wait_filled(["id"], timeout=1.0, any=True), tuple[Order, ...])
+    assert_type(sub.wait_for(Fill, timeout=5), Fill)
+
+    @sub.on_fill(market=MARKET)
+    def filled(fill: Fill) -> None:
+        assert_type(fill.side, "Side | None")
 
 
 def read_gaps(gap: Gap, resync: Resync) -> None:

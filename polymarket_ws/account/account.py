@@ -11,7 +11,7 @@ from polymarket_ws.events import Fill, Order, Trade
 from polymarket_ws.live_mapping import LiveMapping
 
 from .core import AccountCore
-from .filling import Filling
+from .filling import Filling, failed_size
 from .positions import Position
 
 
@@ -167,7 +167,8 @@ class Account:
         self._wait("wait_filled", is_done, what, timeout)
         filled, ended = found(Filling.FILLED), found(Filling.ENDED)
         if ended and not (any and filled):
-            raise OrderEnded(ended[0])
+            fills = self._core().fills(ended[0].id)
+            raise OrderEnded(ended[0], failed_size(fills))
         return tuple(self._core().with_fills(order) for order in filled)
 
     def __repr__(self) -> str:

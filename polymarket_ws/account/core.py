@@ -293,7 +293,7 @@ class AccountCore:
             told = self._told[trade.id] = _Told(trade.timestamp_ms)
             self._note_names(trade, ())
         else:
-            is_news = is_later_trade(trade, former)
+            is_news = is_later_trade(trade, former, told.statuses)
             kept = merged_trade(trade, former) if is_news else merged_trade(former, trade)
             if _names_differ(kept, former):
                 self._note_names(kept, frozenset(named_orders(former)))

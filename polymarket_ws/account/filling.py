@@ -28,15 +28,17 @@ def filling(order: Order | None, fills: Iterable[Fill]) -> Filling:
     """How an order stands, by its latest message and its fills; either may come first."""
     if order is None:
         return Filling.OPEN
-    failed = good = _NOTHING
-    for fill in fills:
-        if fill.status == FAILED:
-            failed += fill.size
-        else:
-            good += fill.size
+    held = list(fills)
+    failed = failed_size(held)
+    good = sum((fill.size for fill in held), -failed)
     good = max(good, (order.size_matched or _NOTHING) - failed)
     if order.original_size is not None and good >= order.original_size:
         return Filling.FILLED
     if is_open(order):
         return Filling.OPEN
     return Filling.FILLED if order.status == "MATCHED" and not failed else Filling.ENDED
+
+
+def failed_size(fills: Iterable[Fill]) -> Decimal:
+    """Shares that were matched, and not exchanged."""
+    return sum((fill.size for fill in fills if fill.status == FAILED), _NOTHING)

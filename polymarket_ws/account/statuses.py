@@ -18,6 +18,7 @@ known is shown, stands beside LIVE, or MINED, and is no end.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import Decimal
 
 from polymarket_ws.events import Order, Trade
@@ -84,20 +85,24 @@ def is_final(trade: Trade) -> bool:
     return trade.status in _FINAL
 
 
-def is_later_trade(new: Trade, old: Trade) -> bool:
-    """Whether a message of a trade is further than the one that is held."""
+def is_later_trade(new: Trade, old: Trade, told: Container[str | None] = ()) -> bool:
+    """Whether a message of a trade is further than the one that is held.
+
+    Args:
+        new: The message.
+        old: What is held.
+        told: The statuses that came before. Of two on one step and of one time, the one that did
+            not is the later.
+    """
     new_rank, old_rank = _trade_rank(new), _trade_rank(old)
     if new_rank != old_rank:
         return new_rank > old_rank
     if old.status in _FINAL or new.status == old.status:
         return False
-    return _moment(new) > _moment(old)
+    if new.timestamp_ms != old.timestamp_ms:
+        return new.timestamp_ms > old.timestamp_ms
+    return new.status not in told
 
 
 def _trade_rank(trade: Trade) -> int:
     return _TRADE_RANKS.get(trade.status or "", _UNKNOWN_TRADE_RANK)
-
-
-def _moment(trade: Trade) -> tuple[int, bool, str]:
-    """In one millisecond MINED comes last, and what else there is has an order, whatever it be."""
-    return trade.timestamp_ms, trade.status == "MINED", trade.status or ""

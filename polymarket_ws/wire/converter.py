@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 import attrs
 import cattrs
 
-from polymarket_ws.events import WIRE_EVENTS, Event, OwnEvent, Side, Value
+from polymarket_ws.events import WIRE_EVENTS, Event, MakerOrder, OwnEvent, Side, Value
 
 from . import limits
 from .fields import (
@@ -81,7 +81,8 @@ class _Field(NamedTuple):
 
 
 _OURS = frozenset({"extra", "received_at_ns", "source"})
-_NOT_OF_REST = frozenset({"timestamp", "type"})
+_ABSENT_FROM = {"stream": (), "rest": ("timestamp", "type")}
+"""What no listing of REST has, so that nothing is missing."""
 
 _converter = cattrs.Converter(detailed_validation=False)
 structure = _converter.structure
@@ -265,25 +266,31 @@ def _own_hook(cls: type[OwnEvent]) -> Callable[[Element, Any], OwnEvent]:
     ]
 
     def make(element: Element, _: Any) -> OwnEvent:
-        data, errors, received_at_ns, source = element
-        arguments = read(data, errors)
-        unread = arguments.get("extra", ())
-        absent = [
-            key
-            for name, key in expected_fields
-            if arguments.get(name) in (None, "")
-            and key not in unread
-            and not (source == "rest" and key in _NOT_OF_REST)
-        ]
+        arguments = read(element.data, element.errors)
+        told_elsewhere = {*arguments.get("extra", ()), *_ABSENT_FROM[element.source]}
+        absent: list[str] = []
+        for name, key in expected_fields:
+            if arguments.get(name) in (None, ""):
+                arguments.pop(name, None)
+                absent += [key] if key not in told_elsewhere else []
+        absent += _makers_without_price(arguments.get("maker_orders", ()))
         if absent:
-            told = InvalidValue(f"missing: {', '.join(absent)}")
-            errors.append(PartError(told, data, lost=False))
+            missing = InvalidValue(f"missing: {', '.join(absent)}")
+            element.errors.append(PartError(missing, element.data, lost=False))
         if "timestamp_ms" not in arguments:
             told_ms = arguments.get("last_update_ms") or arguments.get("match_time_ms")
-            arguments["timestamp_ms"] = told_ms or received_at_ns // 1_000_000
-        return cls(**arguments, received_at_ns=received_at_ns, source=source)
+            arguments["timestamp_ms"] = told_ms or element.received_at_ns // 1_000_000
+        return cls(**arguments, received_at_ns=element.received_at_ns, source=element.source)
 
     return make
+
+
+def _makers_without_price(makers: Iterable[MakerOrder]) -> list[str]:
+    return [
+        f"maker_orders[{number}].price"
+        for number, maker in enumerate(makers)
+        if maker.price is None and "price" not in maker.extra
+    ]
 
 
 @cache

@@ -11,6 +11,7 @@ import pytest
 from polymarket_ws.account import core as core_module
 from polymarket_ws.account import holdings, retention
 from polymarket_ws.account.core import AccountCore
+from polymarket_ws.account.filling import Filling
 from polymarket_ws.events import Book, Event, MakerOrder, Order, Side, Trade
 
 MARKET = "0x" + "a" * 64
@@ -287,6 +288,19 @@ def test_makers_that_a_later_message_names() -> None:
     assert ["CONFIRMED"] == [fill.status for fill in core.fills()]
 
 
+def test_whether_an_order_is_filled() -> None:
+    """By what it says and by its fills; one that is not known is waited for."""
+    core = AccountCore(KEY)
+    core.apply(trade(), 0.0)
+    before = core.filling("o1")
+    core.apply(order(status="LIVE"), 0.0)
+
+    assert ((Filling.OPEN, None), (Filling.FILLED, core.orders["o1"])) == (
+        before,
+        core.filling("o1"),
+    )
+
+
 def test_fills_are_listed_by_order_and_asset_oldest_first() -> None:
     """By when they were matched, whenever they were told."""
     core = AccountCore(KEY)
@@ -383,6 +397,7 @@ def test_assets_of_which_nothing_is_remembered() -> None:
         core.apply(trade(f"t{number}", "CONFIRMED", asset_id=f"a{number}"), 0.0)
     core.apply(trade("again", "CONFIRMED", asset_id="a3"), 0.0)
     core.apply(trade("none", "CONFIRMED", asset_id=None), 0.0)
+    core.apply(trade("more", "CONFIRMED", asset_id=None), 0.0)
     core.apply(trade("last", "CONFIRMED", asset_id=None), 0.0)
 
     assert (["a3", "a6"], 5) == (list(core.ledgers), core.dropped)

@@ -18,6 +18,9 @@ CONTRACTS = ("importlinter:contract:sans-io", "importlinter:contract:sans-io-but
 _MERGE = "shards.merge shards.merge_subscriptions"
 _MERGE = "shards.merge shards.merge_subscriptions"
 OTHER_FILE = {
+    "account.holdings": "account.core",
+    "account.merging": "account.core",
+    "account.unclaimed": "account.core",
     "books.book": "books.book books.held books.shelf books.steps books.verifier",
     "books.shelf": "books.shelf books.steps books.suspects",
     "books.sides": "books.sides books.book books.shelf books.verifier",

@@ -179,3 +179,57 @@ def test_a_field_that_nothing_reads_is_refused() -> None:
     for odd in (Odd, OddParts):
         with pytest.raises(TypeError, match=r"^nothing is known that reads ratio as "):
             _fields(odd)
+
+
+def test_of_an_own_event_the_id_suffices() -> None:
+    """What is missing is None and told at once; "" says nothing either."""
+    errors: list[PartError] = []
+    entries = [MAKER, {**MAKER, "price": None}, {**MAKER, "price": "x"}]
+    trade = made(
+        {"id": "t", "market": "", "side": "?", "maker_orders": entries}, events.Trade, errors=errors
+    )
+
+    assert (None, None, {"side": "?"}) == (trade.market, trade.side, trade.extra)
+    assert ["0.5", None, None] == [m.price and str(m.price) for m in trade.maker_orders]
+    assert [
+        (".side", 'expected BUY or SELL, not "?"', False),
+        (".maker_orders[2].price", 'expected a number, not "x"', False),
+        (
+            "",
+            "missing: timestamp, status, market, asset_id, size, price, maker_orders[1].price",
+            False,
+        ),
+    ] == shown(errors)
+    with pytest.raises(InvalidValue, match="missing"):
+        made({"status": "MINED"}, events.Trade)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"last_update": "1790491138", "match_time": "1790491137"}, 1790491138000),
+        ({"match_time": "1790491137"}, 1790491137000),
+        ({}, 5),
+        ({"timestamp": "soon"}, 5),
+        ({"timestamp": "1790491136"}, 1790491136000),
+    ],
+)
+def test_the_time_of_an_own_event(times: dict[str, Any], expected: int) -> None:
+    """The server's, as it says it: of a trade's several the last; else that of arrival."""
+    data = {k: v for k, v in TRADE.items() if k != "timestamp"}
+    event = structure(Element({**data, **times}, [], 5_999_999), events.Trade)
+
+    assert (expected, 5_999_999, "stream") == (
+        event.timestamp_ms,
+        event.received_at_ns,
+        event.source,
+    )
+
+
+def test_a_listing_lacks_nothing_that_none_has() -> None:
+    """REST's rows have neither a timestamp nor a type."""
+    data = {k: v for k, v in TRADE.items() if k not in ("timestamp", "event_type")}
+    found: list[PartError] = []
+    event = structure(Element(data, found, 7, "rest"), events.Trade)
+
+    assert ([], "rest") == (found, event.source)

@@ -20,7 +20,12 @@ from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Book, Event, Level, PriceChange, Side, Unknown
 from polymarket_ws.wire import converter
 from polymarket_ws.wire import decode as decoder
-from polymarket_ws.wire.decode import decode_market, decode_user
+from polymarket_ws.wire.decode import (
+    decode_listed_order,
+    decode_listed_trade,
+    decode_market,
+    decode_user,
+)
 from polymarket_ws.wire.json_text import InvalidValue, check_text
 from polymarket_ws.wire.updates import Change, Changes, Decoded, Snapshot
 
@@ -116,6 +121,21 @@ OPTIONAL_FIELDS = [
     for field in converter._fields(cls)
     if not field.required
 ]
+LISTED = {
+    "id": "0xo",
+    "status": "ORDER_STATUS_LIVE",
+    "market": "0xm",
+    "asset_id": "1",
+    "side": "BUY",
+    "original_size": "10",
+    "size_matched": "2",
+    "price": "0.5",
+    "created_at": 1790491136,
+    "expiration": "0",
+    "associate_trades": ["t"],
+    "owner": "b7f1-key",
+}
+"""An open order as REST lists it."""
 MISFITS: list[Any] = [True, {"x": [1]}, "\t?", -1.5]
 """Every reader refuses one of these."""
 
@@ -628,6 +648,65 @@ class TestTolerance:
         assert "b7f1-key" not in str(error)
         assert "s3cret" not in str(error)
         assert '"owner":"***"' in error.excerpt
+
+
+class TestListed:
+    """Rows of REST's listings, read as the channel's messages."""
+
+    def test_order(self) -> None:
+        """The status is without its prefix, the time that of the listing, the source "rest"."""
+        errors: list[DecodeError] = []
+        order = decode_listed_order(LISTED, 7_000_000, errors)
+        assert ("LIVE", 7, "rest", None, ("t",), 1790491136000, None) == (
+            order.status,
+            order.timestamp_ms,
+            order.source,
+            order.type,
+            order.associate_trades,
+            order.created_at_ms,
+            order.expiration_ms,
+        )
+        assert ([], "rest") == (errors, order.to_dict()["source"])
+
+    def test_captured_trades(self, frames_dir: Path) -> None:
+        """Their time is last_update; a rate of "" is none; float noise stays as it came."""
+        rows = json.loads((frames_dir / "rest" / "data_trades.json").read_text())["data"]
+        rows[0]["maker_orders"][0]["price"] = "0.7210000476613491"
+        errors: list[DecodeError] = []
+        first, second = (decode_listed_trade(row, 7, errors) for row in rows)
+        assert ([], "CONFIRMED", "rest", 1787980577000) == (
+            errors,
+            first.status,
+            first.source,
+            first.timestamp_ms,
+        )
+        assert ("0.7210000476613491", None) == (
+            str(first.maker_orders[0].price),
+            first.maker_orders[0].fee_rate_bps,
+        )
+        assert Decimal("4.12") == second.size
+
+    def test_bad_row(self) -> None:
+        """One without an id is an error of its own, which shows no key."""
+        with pytest.raises(DecodeError, match="expected a string") as caught:
+            decode_listed_order({**LISTED, "id": None}, 7)
+        assert ("$.id", "b7f1" in str(caught.value)) == (caught.value.path, False)
+        with pytest.raises(DecodeError, match="expected an object, not an array"):
+            decode_listed_trade([], 7)  # type: ignore[arg-type]
+        with pytest.raises(DecodeError, match="surrogate"):
+            decode_listed_trade({"id": "\ud800"}, 7)
+
+    def test_flawed_row(self) -> None:
+        """It is read as far as it can be; what is wrong is told to who asks for it."""
+        errors: list[DecodeError] = []
+        row = {**LISTED, "price": "much", "side": None}
+        order = decode_listed_order(row, 7, errors)
+        assert order == decode_listed_order(row, 7)
+        assert (None, None, {"price": "much"}) == (order.price, order.side, order.extra)
+        assert ["$.price", "$"] == [error.path for error in errors]
+        assert {("order", "1", "0xm", False)} == {
+            (error.event_type, error.asset_id, error.market, error.lost) for error in errors
+        }
 
 
 class TestFlaws:

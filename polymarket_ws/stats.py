@@ -57,7 +57,9 @@ class Stats:
     notices: int
     """Texts such as INVALID OPERATION and NO NEW ASSETS."""
     duplicates: int
-    """Own trades whose (id, status) had been told already: not delivered again."""
+    """Messages of own orders and trades that say what had been told already: not delivered."""
+    late: int
+    """Messages of own orders and trades that a later one had overtaken: not delivered."""
     late_changes: int
     """Level changes older than their book's snapshot, which holds them already: not applied."""
     held_overflows: int

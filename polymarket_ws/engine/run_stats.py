@@ -36,6 +36,7 @@ def add_up(
         slow_path=sum(t.slow_path for t in tallies),
         notices=sum(t.notices for t in tallies),
         duplicates=shards.account.duplicates,
+        late=shards.account.late,
         late_changes=sum(b.late_changes for b in books),
         held_overflows=sum(b.held_overflows for b in books),
         gaps=sum(f.gaps.told for f in failovers),

@@ -207,7 +207,9 @@ class AccountCore:
     def with_fills(self, order: Order) -> Order:
         """An order with `size_matched` no less than the sum of its fills, which may come first."""
         filled = sum((fill.size for fill in self._holdings.of_order(order.id)), _NOTHING)
-        return evolve(order, size_matched=max(filled, order.size_matched or _NOTHING))
+        if filled <= (order.size_matched or _NOTHING):
+            return order
+        return evolve(order, size_matched=filled)
 
     def position(self, asset_id: str) -> Position:
         """What is held of an asset: nothing, as far as nothing is known of it."""

@@ -48,7 +48,7 @@ class Waiting:
 
     def __init__(self, *happens: Order | Trade) -> None:
         self.core = AccountCore(KEY)
-        self.account = Account(lambda: self.core, self.wait)
+        self.account = Account(lambda: self.core, self.wait, lambda: True)
         self.happens = list(happens)
 
     def wait(
@@ -125,7 +125,8 @@ def test_its_repr_is_short() -> None:
     """It says how much there is, and whether that is all."""
     made = Waiting()
     assert "<Account 0 open orders, 0 trades, 0 positions, not complete>" == repr(made.account)
-    made.core.complete = True
+    assert made.account.confirm()
+    made.core.completeness.settle(made.core.completeness.interruptions)
     made.core.apply(order("a"), 0.0)
 
     assert "<Account 1 open orders, 0 trades, 0 positions, complete>" == repr(made.account)

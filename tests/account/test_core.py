@@ -234,6 +234,18 @@ def test_how_it_ended_may_be_known_later() -> None:
     assert ["o1"] == [o.id for o in listed.open_orders()]
 
 
+def test_a_later_fill_of_a_part_is_counted() -> None:
+    """How the order ended stays unknown; the trade's next status changes nothing of it."""
+    core = AccountCore(KEY)
+    core.apply(order(status="LIVE"), 0.0)
+    core.end("o1", 1.0, 77)
+
+    told = core.apply(trade(size=Decimal(6)), 2.0)
+    assert ["trade", "fill", "order"] == kinds(told)
+    assert ("UNKNOWN", 6) == (told[2].status, told[2].size_matched)  # type: ignore[attr-defined]  # an Order
+    assert ["trade", "fill"] == kinds(core.apply(trade(status="MINED", size=Decimal(6)), 3.0))
+
+
 def test_trades_that_are_not_final() -> None:
     """Those last told before a moment."""
     core = AccountCore(KEY)

@@ -108,6 +108,14 @@ class Stats:
     pending: int
     """queue_depth, and 1 more while a callback is running."""
 
+    def _repr_html_(self) -> str:
+        from .notebook.counts import counts_html
+
+        counted = asdict(self, recurse=False, filter=lambda _, value: type(value) is int)
+        groups = {"events": self.events, "counted": counted}
+        badge = f"{self.state}, up for {self.uptime:,.1f} s"
+        return counts_html("Stats", badge, self.connections, groups)
+
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON has it: the state as its text, connections as a list of objects."""
         return {

@@ -451,6 +451,28 @@ class Subscriber(Registrars, EventSource):
         user = f", {markets}" if self._credentials is not None else ""
         return f"<Subscriber {self._name} {self._runs.state} {len(wanted.asset_ids)} assets{user}>"
 
+    def show(self, *, seconds: float | None = None) -> None:
+        """In a notebook: show its books as a table that is updated in place, until the cell is
+        interrupted; see `LiveBook.show`.
+
+        Args:
+            seconds: After which it ends by itself; None is no limit.
+
+        Raises:
+            RuntimeError: not started, outside of a notebook, or called in a callback.
+        """
+        from .notebook.overview import show_subscriber
+
+        self._refuse_in_callback("show")
+        if self.state is State.IDLE:
+            raise RuntimeError("show: start the subscriber first")
+        show_subscriber(self, {}, seconds)
+
+    def _repr_html_(self) -> str:
+        from .notebook.overview import subscriber_html
+
+        return subscriber_html(self, {})
+
     # Private.
 
     def _register(self, registration: Registration) -> None:

@@ -38,6 +38,12 @@ class Subscriptions:
     assets: Mapping[str, Asset] = field(factory=dict, eq=False, repr=False)
     """Those of `asset_ids` that were given as Assets, by their ids. Two are equal without it."""
 
+    def _repr_html_(self) -> str:
+        from .notebook.record import record_html
+
+        markets = "all" if self.markets is None else self.markets
+        return record_html("Subscriptions", {"asset_ids": self.asset_ids, "markets": markets})
+
 
 def check_asset_ids(value: AssetIds, argument: str = "asset_ids") -> frozenset[str]:
     """The token ids in `value`, as strings; as `check_assets`."""

@@ -72,3 +72,18 @@ def test_stats_as_json() -> None:
     written = json.loads(json.dumps(stats.to_dict()))
     assert ("LIVE", {"book": 1}, 0) == (written["state"], written["events"], written["dropped"])
     assert [attrs.asdict(CONNECTION)] == written["connections"]
+
+
+def test_a_notebook_shows_connections_and_counters() -> None:
+    """With their names as in the class."""
+    numbers = {
+        field.name: 1234
+        for field in attrs.fields(Stats)
+        if field.name not in ("state", "connections", "events")
+    }
+    stats = Stats(state=State.LIVE, connections=(CONNECTION,), events={"book": 17}, **numbers)
+
+    html = stats._repr_html_()
+
+    assert not [name for name in {*numbers} - {"uptime"} if f">{name}<" not in html]
+    assert not [text for text in (">1-market<", ">17<", ">1,234<") if text not in html]

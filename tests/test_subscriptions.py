@@ -231,3 +231,15 @@ def test_subscriptions_are_a_value() -> None:
 def test_a_token_id_that_was_cut_off_is_short() -> None:
     """Real ones have about 77 digits."""
     assert (False, True) == (is_short(TOKEN), is_short(TOKEN[:50]))
+
+
+@pytest.mark.parametrize(
+    ("markets", "shown"),
+    [(None, ">all<"), (frozenset(), ">none<"), (frozenset([CONDITION]), CONDITION)],
+)
+def test_a_notebook_shows_what_is_wanted(markets: frozenset[str] | None, shown: str) -> None:
+    """Each id, whole where the pointer rests on it."""
+    html = Subscriptions(asset_ids=frozenset([TOKEN]), markets=markets)._repr_html_()
+
+    assert f'title="{TOKEN}"' in html
+    assert shown in html

@@ -293,6 +293,33 @@ class LiveBook:
     def _stale_reason(self, of_core: str | None) -> str | None:
         return UNSUBSCRIBED if self._is_unsubscribed else of_core
 
+    def show(self, *, depth: int = 8, seconds: float | None = None) -> None:
+        """In a notebook: show it as a depth ladder that is updated in place, until the cell is
+        interrupted.
+
+        It is updated at most four times a second, on the calling thread, which it keeps busy. It
+        also ends when the subscriber is stopped. The book as it was at the end stays in the
+        notebook. With the extra `[notebook]` the browser replaces less.
+
+        Args:
+            depth: Levels of each side, from 1.
+            seconds: After which it ends by itself; None is no limit.
+
+        Raises:
+            RuntimeError: outside of a notebook, or in a callback.
+            ValueError: `depth` is less than 1.
+        """
+        from polymarket_ws.notebook.book_view import show_book
+
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, not {depth}")
+        show_book(self, "", depth, seconds)
+
+    def _repr_html_(self) -> str:
+        from polymarket_ws.notebook.book_view import live_book_html
+
+        return live_book_html(self)
+
     def __repr__(self) -> str:
         shown, asset_id = self._core.published, self.asset_id
         short = asset_id if len(asset_id) <= 16 else f"{asset_id[:8]}…{asset_id[-4:]}"

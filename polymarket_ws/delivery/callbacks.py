@@ -7,6 +7,7 @@ import inspect
 import itertools
 import threading
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any
 
 from attrs import define, field, fields, frozen
@@ -35,6 +36,15 @@ class Registration:
     top_only: bool = False
     seen: dict[str, tuple[object, ...]] = field(factory=dict)
     """With `top_only`: the top it was last called with, by asset. The callback thread's own."""
+    cell: int | None = None
+    """The number of the notebook's cell that registered it; None outside of a notebook."""
+    call: Callback = field(init=False)
+    """What is called: the callback, in a notebook with the context of its cell."""
+
+    @call.default
+    def _with_context(self) -> Callback:
+        # Jupyter tells by the context which cell a print belongs to.
+        return self.callback if self.cell is None else _in_context(copy_context(), self.callback)
 
     def matches(self, event: Event) -> bool:
         """Whether the event passes the filter; a price_change does if any of its entries does."""
@@ -64,12 +74,19 @@ class Registration:
         return True
 
     def replaces(self, other: Registration) -> bool:
-        """The same function of a notebook or a script, defined again."""
+        """The same function of a notebook or a script, defined again.
+
+        With another filter only in a notebook, where a later cell, or the same one run again,
+        defined it. Within one cell, as in a script, a loop may define one function for each of
+        several filters; and one function may be registered with several.
+        """
         name = _redefinable_name(self.callback)
-        return name is not None and (
-            (name, self.name, self.asset_ids, self.markets)
-            == (_redefinable_name(other.callback), other.name, other.asset_ids, other.markets)
-        )
+        if name is None or name != _redefinable_name(other.callback) or self.name != other.name:
+            return False
+        if (self.asset_ids, self.markets) == (other.asset_ids, other.markets):
+            return True
+        is_later_cell = None not in (self.cell, other.cell) and self.cell != other.cell
+        return is_later_cell and self.callback is not other.callback
 
 
 @define(eq=False)
@@ -94,7 +111,8 @@ class Callbacks:
         self._lock = threading.RLock()
 
     def add(self, registration: Registration) -> None:
-        """Register; in `__main__` a function of the same name, event and filter gives way.
+        """Register; in `__main__` a function of the same name, event and filter gives way, in
+        a later cell of a notebook whatever its filter.
 
         Raises:
             ConfigurationError: not callable with one positional argument, or a coroutine or
@@ -128,6 +146,11 @@ class Callbacks:
     def names(self) -> frozenset[str]:
         """The events that something is registered for."""
         return frozenset(name for name, registrations in self._by_name.items() if registrations)
+
+
+def _in_context(context: Context, callback: Callback) -> Callback:
+    """Call it with a copy of the context: two threads cannot be in one."""
+    return lambda argument: context.copy().run(callback, argument)
 
 
 def _check_callback(registration: Registration) -> None:

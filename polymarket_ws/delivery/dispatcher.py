@@ -309,7 +309,7 @@ class Dispatcher:
             return
         self._running = registration
         try:
-            registration.callback(argument)
+            registration.call(argument)
         except (SystemExit, KeyboardInterrupt) as error:  # user code wants to end
             self._on_exit(error)
             logger.info("%s: stopping, since a callback raised %s", self.name, type(error).__name__)

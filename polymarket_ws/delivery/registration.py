@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar, overload
 
+from polymarket_ws.notebook.cell import running_cell
 from polymarket_ws.subscriptions import (
     AssetId,
     AssetIds,
@@ -35,7 +36,8 @@ class Registrar(Generic[T]):
 
     A callback takes one positional argument and runs on the subscriber's callback thread, one at a
     time. Several may be registered; they are called in that order. In a notebook or script, a
-    function of the same name with the same filter replaces the former one.
+    function of the same name with the same filter replaces the former one; one that a later cell
+    of a notebook defines does so with any filter.
 
     Raises:
         ConfigurationError: an async or generator function, one that cannot be called with one
@@ -91,7 +93,9 @@ class Registrar(Generic[T]):
         asset_ids, markets = check_filter_assets(asset_id), check_filter_markets(market)
 
         def register(callback: Callable[[T], R]) -> Callable[[T], R]:
-            registration = Registration(self._name, callback, asset_ids, markets, top_only)
+            registration = Registration(
+                self._name, callback, asset_ids, markets, top_only, cell=running_cell()
+            )
             self._registry._register(registration)
             return callback
 

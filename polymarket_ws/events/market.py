@@ -63,6 +63,11 @@ class Book(MarketEvent):
         bid, ask = self.top
         return ask.price - bid.price if bid and ask else None
 
+    def _repr_html_(self) -> str:
+        from polymarket_ws.notebook.book_view import snapshot_html
+
+        return snapshot_html(self)
+
 
 @frozen(kw_only=True, repr=False)
 class LevelChange(Value):

@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _OURS = frozenset({"extra", "received_at_ns", "source"})
+_API_KEYS = frozenset({"owner", "order_owner", "trade_owner"})
 
 
 class Side(str, Enum):
@@ -132,6 +133,18 @@ class Value:
     def __repr__(self) -> str:
         shown = (f"{n}={_short(getattr(self, n))}" for n in self._shown if _is_set(self, n))
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: each field that is set, but for API keys."""
+        from polymarket_ws.notebook.record import record_html
+
+        names = [f.name for f in attrs.fields(type(self)) if f.name not in _OURS]
+        values = {n: getattr(self, n) for n in names if n not in _API_KEYS and _is_set(self, n)}
+        if self.extra:
+            values["extra"] = self.extra
+        return record_html(
+            type(self).__name__, values, received_at_ns=getattr(self, "received_at_ns", 0)
+        )
 
     _shown: ClassVar[tuple[str, ...]] = ()
 

@@ -262,3 +262,30 @@ def test_a_book_as_json() -> None:
         "last_trade_price": "0.5",
         "continuous_since": "1970-01-01T00:33:20+00:00",
     } == json.loads(json.dumps(book.to_dict()))
+
+
+def test_a_notebook_shows_a_ladder() -> None:
+    """Asks above bids, the best at the middle, sizes summed up; stale, and why, if it is."""
+    books, [book] = make_books(YES)
+    assert ">stale: no_snapshot at " in book._repr_html_()
+    bids, asks = [("0.4", "1000"), ("0.3", "5.5")], [("0.6", "2"), ("0.7", "1")]
+    books.replace(snapshot(1, bids, asks), now=1.0)
+
+    html = book._repr_html_()
+
+    shown = ["0.7", "0.6", "spread 0.2", "0.4", "1,000.0", "0.3", "1,005.5", "unverified"]
+    places = [html.index(f">{text}") for text in shown[:-1]]
+    assert sorted(places) == places
+    assert shown[-1] in html
+    assert ">live at " in html
+    assert "pmws-moving" not in html.partition("</style>")[2]
+
+
+def test_a_book_is_shown_in_a_notebook_alone() -> None:
+    """Elsewhere one sentence says what to do."""
+    _, [book] = make_books(YES)
+
+    with pytest.raises(RuntimeError, match=r"^show\(\) needs a Jupyter notebook; elsewhere print"):
+        book.show()
+    with pytest.raises(ValueError, match=r"^depth must be at least 1, not 0$"):
+        book.show(depth=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -477,6 +478,53 @@ def test_a_decorated_function_is_replaced_too() -> None:
 def test_another_filter_is_another_callback(other: dict[str, Any]) -> None:
     """One function may serve two assets by two registrations."""
     assert not replaces(PLAIN, PLAIN, **other)
+
+
+def in_cells(*filters: tuple[int | None, str, Any]) -> list[str]:
+    """The filters that are left of functions registered in these cells."""
+    callbacks = Callbacks()
+    for cell, asset_id, function in filters:
+        callbacks.add(Registration("book", function, frozenset(asset_id), cell=cell))
+    return ["".join(r.asset_ids or ()) for r in callbacks["book"]]
+
+
+def test_another_filter_in_a_later_cell_replaces_all_former_ones() -> None:
+    """A cell was changed, or its filter's value was, and it was run again."""
+    former, later = define(PLAIN), define(PLAIN)
+
+    assert ["3"] == in_cells((1, "1", former), (1, "2", former), (2, "3", later))
+    assert ["3", "4"] == in_cells((1, "1", former), (2, "3", later), (2, "4", later))
+
+
+def test_one_function_may_have_several_filters_in_several_cells() -> None:
+    """It is the same object: nothing was defined again."""
+    function = define(PLAIN)
+
+    assert ["1", "2"] == in_cells((1, "1", function), (2, "2", function))
+
+
+def test_a_loop_in_one_cell_or_in_a_script_defines_several() -> None:
+    """A function for each of several filters."""
+    for cell in (None, 1):
+        assert ["1", "2"] == in_cells((cell, "1", define(PLAIN)), (cell, "2", define(PLAIN)))
+    assert ["1", "2"] == in_cells((None, "1", define(PLAIN)), (1, "2", define(PLAIN)))
+
+
+def test_in_a_notebook_a_callback_has_the_context_of_its_cell() -> None:
+    """Jupyter tells by it which cell a print belongs to. What it sets there is not kept."""
+    cell: ContextVar[str] = ContextVar("cell")
+
+    def callback(event: object) -> str:
+        found = cell.get("none")
+        cell.set("another")
+        return found
+
+    cell.set("first")
+    in_script, in_cell = Registration("book", callback), Registration("book", callback, cell=1)
+    cell.set("second")
+
+    assert ["first", "first"] == [in_cell.call(None), in_cell.call(None)]
+    assert callback == in_cell.callback == in_script.call
 
 
 def test_another_event_is_another_callback() -> None:

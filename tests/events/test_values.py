@@ -227,3 +227,34 @@ def test_an_event_concerns_the_assets_that_it_names() -> None:
 
     assert [True, True, False] == [whole.concerns(ids) for ids in ({"1"}, {"2", "3"}, {"3"})]
     assert whole is whole.narrowed_to({"1"})
+
+
+HOSTILE = "</td><script>alert('x')</script>\x00\ud800"
+
+
+@given(all_events)
+def test_every_event_can_be_shown_in_a_notebook(event: Event) -> None:
+    """As HTML, which can be encoded and has no element but ours."""
+    html = event._repr_html_()  # type: ignore[attr-defined]  # not declared, since IPython asks
+
+    assert html.encode()
+    assert "<script" not in html.lower().replace("<style>", "")
+
+
+def test_a_notebook_shows_fields_that_are_set() -> None:
+    """Unknown ones, too, escaped; no API key."""
+    event = attrs.evolve(order(), owner="key-1", order_owner="key-2", extra={HOSTILE: [HOSTILE]})
+
+    html = event._repr_html_()
+
+    assert ">PLACEMENT<" in html
+    assert "&lt;/td&gt;&lt;script&gt;" in html
+    assert not [one for one in ("<script>", "key-1", "key-2", "\x00", "order_owner") if one in html]
+
+
+def test_a_notebook_shows_a_gap_with_its_reason() -> None:
+    """And no fields that it has not."""
+    html = attrs.evolve(gap(), detail="")._repr_html_()
+
+    assert f">{gap().reason}<" in html
+    assert "detail" not in html

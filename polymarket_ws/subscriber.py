@@ -466,12 +466,12 @@ class Subscriber(Registrars, EventSource):
         self._refuse_in_callback("show")
         if self.state is State.IDLE:
             raise RuntimeError("show: start the subscriber first")
-        show_subscriber(self, {}, seconds)
+        show_subscriber(self, seconds)
 
     def _repr_html_(self) -> str:
         from .notebook.overview import subscriber_html
 
-        return subscriber_html(self, {})
+        return subscriber_html(self)
 
     # Private.
 

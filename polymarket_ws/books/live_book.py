@@ -313,7 +313,7 @@ class LiveBook:
 
         if depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
-        show_book(self, "", depth, seconds)
+        show_book(self, depth, seconds)
 
     def _repr_html_(self) -> str:
         from polymarket_ws.notebook.book_view import live_book_html

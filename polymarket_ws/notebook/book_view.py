@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from .ladder import Levels, ladder
-from .page import Badge, clock_text, page, short_id, time_text
+from .page import Badge, asset_name, clock_text, page, short_id, time_text
 from .show import show
 
 DEPTH = 8
@@ -48,14 +48,10 @@ class Live(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
-def snapshot_html(book: Snapshot, label: str = "") -> str:
-    """A snapshot, which stays as it is.
-
-    Args:
-        label: The asset's name, "question: outcome"; "" shows its id.
-    """
+def snapshot_html(book: Snapshot) -> str:
+    """A snapshot, which stays as it is."""
     return page(
-        label or short_id(book.asset_id),
+        short_id(book.asset_id),
         Badge("snapshot", "dim"),
         ladder(book.bids, book.asks, DEPTH, _middle(book)),
         facts=_facts(book, DEPTH),
@@ -63,7 +59,7 @@ def snapshot_html(book: Snapshot, label: str = "") -> str:
 
 
 def live_book_html(
-    book: Live, label: str = "", *, depth: int = DEPTH, is_moving: bool = False, note: str = ""
+    book: Live, depth: int = DEPTH, *, is_moving: bool = False, note: str = ""
 ) -> str:
     """A live book as it is now: read once, so what it says of itself holds for this moment.
 
@@ -77,7 +73,7 @@ def live_book_html(
     middle = _middle(shown) + ([f"last trade {trade.price:f}"] if trade is not None else [])
     facts = [*_facts(shown, depth), book.integrity, *([note] if note else [])]
     return page(
-        label or short_id(book.asset_id),
+        asset_name(book, book.asset_id),
         state_badge(reason, is_moving),
         ladder(shown.bids, shown.asks, depth, middle),
         facts=facts,
@@ -93,11 +89,11 @@ def state_badge(stale_reason: str | None, is_moving: bool) -> Badge:
     return Badge(f"stale: {stale_reason}{when}", "bad")
 
 
-def show_book(book: Live, label: str, depth: int, seconds: float | None) -> None:
+def show_book(book: Live, depth: int, seconds: float | None) -> None:
     """Keep a ladder up to date in the cell that runs; see `LiveBook.show`."""
 
     def render(is_moving: bool, note: str) -> str:
-        return live_book_html(book, label, depth=depth, is_moving=is_moving, note=note)
+        return live_book_html(book, depth, is_moving=is_moving, note=note)
 
     show(book, render, lambda: book.stale_reason in _OVER, seconds)
 

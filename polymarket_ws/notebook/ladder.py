@@ -38,7 +38,7 @@ def ladder(bids: Levels, asks: Levels, depth: int, middle: Sequence[str]) -> Mar
         element("tbody", *(rows(shown_asks)[::-1] or [_across("no asks")]), css="pmws-asks"),
         element("tbody", _across(" · ".join(middle)), css="pmws-middle"),
         element("tbody", *(rows(shown_bids) or [_across("no bids")]), css="pmws-bids"),
-        css="pmws-ladder",
+        css="pmws-full pmws-ladder",
     )
 
 

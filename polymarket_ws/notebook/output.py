@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 from .cell import shell
 
-# The view of anywidget: the text of the kernel's side, replaced where the former one stood.
+# The view of anywidget: the kernel's HTML. An unchanged one is drawn anew, too: that restarts the
+# animation which, when it ends, says that no update came (style.py).
 _VIEW = """
 export default {
   render({ model, el }) {
     const draw = () => { el.innerHTML = model.get("html"); };
-    model.on("change:html", draw);
+    model.on("change:count", draw);
     draw();
   },
 };
@@ -77,7 +78,7 @@ class _Handle:
 
 
 class _Widget:
-    """An output whose text alone is sent; the browser keeps the element.
+    """An output of which only the HTML is sent; the browser keeps the element.
 
     What stays in the notebook is plain HTML: a saved widget would need its kernel.
     """
@@ -89,7 +90,9 @@ class _Widget:
         handle.open({**data, "text/html": html})
 
     def draw(self, html: str) -> None:
-        self._model.html = html
+        with self._model.hold_sync():
+            self._model.html = html
+            self._model.count += 1
 
     def close(self, html: str) -> None:
         self._handle.close(html)
@@ -104,5 +107,10 @@ def _widget_class() -> Any:
         ImportError: the extra `[notebook]` is not installed.
     """
     base = importlib.import_module("anywidget").AnyWidget
-    text = importlib.import_module("traitlets").Unicode().tag(sync=True)
-    return type("View", (base,), {"_esm": _VIEW, "html": text})
+    traitlets = importlib.import_module("traitlets")
+    members = {
+        "_esm": _VIEW,
+        "html": traitlets.Unicode().tag(sync=True),
+        "count": traitlets.Int(0).tag(sync=True),
+    }
+    return type("View", (base,), members)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Protocol
 
-from .book_view import state_badge
 from .ladder import places
-from .page import Badge, clock_text, page, short_id
+from .page import Badge, asset_name, clock_text, page
 from .show import show
-from .table import Cell, table
+from .table import MAX_ROWS, Cell, table
 
 _HEADINGS = ("asset", "bid size", "bid", "ask", "ask size", "spread", "last", "state")
 _TONES = {"LIVE": "good", "CONNECTING": "wait", "DEGRADED": "bad", "FAILED": "bad", "FORKED": "bad"}
@@ -45,63 +45,59 @@ class Shown(Protocol):
     def stats(self) -> Any: ...
 
 
-def subscriber_html(
-    subscriber: Shown,
-    labels: Mapping[str, str],
-    *,
-    is_moving: bool = False,
-    note: str = "",
-) -> str:
+def subscriber_html(subscriber: Shown, *, is_moving: bool = False, note: str = "") -> str:
     """All of it as it is now.
 
     Args:
-        labels: The names of assets, by id; one without a name is shown by its id.
         is_moving: It will be updated in place.
         note: Why it will not be any more.
     """
-    books = [
-        (labels.get(asset_id) or short_id(asset_id), asset_id, book)
-        for asset_id, book in subscriber.books.items()
-    ]
-    rows = _rows(books)
+    books = subscriber.books
+    rows = _rows(dict(islice(books.items(), MAX_ROWS)), "good" if is_moving else "dim")
+    live = sum(book.stale_reason is None for book in books.values())
     state = subscriber.state  # after the books: what it says of them holds
     when = "" if is_moving else f" at {clock_text()}"
     tone = _TONES.get(state, "dim") if is_moving or state != "LIVE" else "dim"
-    facts = [*_counted(subscriber.stats()), *([note] if note else [])]
+    facts = [f"{live:,} of {len(books):,} books live", *_counted(subscriber.stats())]
+    facts += [f"the first {len(rows)} shown"] if len(rows) < len(books) else []
+    facts += [note] if note else []
     if subscriber.error is not None:
         facts.insert(0, str(subscriber.error))
     return page(
         f"Subscriber {subscriber.name}",
         Badge(f"{state}{when}", tone),
-        table(_HEADINGS, rows),
+        table(_HEADINGS, rows, css="pmws-full"),
         facts=facts,
         is_moving=is_moving,
     )
 
 
-def show_subscriber(subscriber: Shown, labels: Mapping[str, str], seconds: float | None) -> None:
+def show_subscriber(subscriber: Shown, seconds: float | None) -> None:
     """Keep it up to date in the cell that runs; see `Subscriber.show`."""
 
     def render(is_moving: bool, note: str) -> str:
-        return subscriber_html(subscriber, labels, is_moving=is_moving, note=note)
+        return subscriber_html(subscriber, is_moving=is_moving, note=note)
 
     show(subscriber, render, lambda: subscriber.state in _OVER, seconds)
 
 
-def _rows(books: Sequence[tuple[str, str, Book]]) -> list[list[Cell]]:
-    tops = [book.top for _, _, book in books]
+def _rows(books: Mapping[str, Book], live_tone: str) -> list[list[Cell]]:
+    tops = [book.top for book in books.values()]
     levels = [level for top in tops for level in (top.bid, top.ask) if level is not None]
-    prices, sizes = places(price for price, _ in levels), places(size for _, size in levels)
+    trades = [book.last_trade for book in books.values()]
+    told = [trade.price for trade in trades if trade is not None]
+    prices = places([*(price for price, _ in levels), *told])
+    sizes = places(size for _, size in levels)
     return [
         [
-            Cell(name, "pmws-text", title=asset_id),
+            Cell(asset_name(book, asset_id), "pmws-text pmws-wraps", title=asset_id),
             *_side(top.bid, prices, sizes)[::-1],
             *_side(top.ask, prices, sizes),
             Cell(_spread(top.bid, top.ask, prices), "pmws-dim"),
-            Cell("-" if book.last_trade is None else f"{book.last_trade.price:.{prices}f}"),
-            _state(book),
+            Cell("-" if trade is None else f"{trade.price:.{prices}f}"),
+            _state(book.stale_reason, live_tone),
         ]
-        for (name, asset_id, book), top in zip(books, tops, strict=True)
+        for (asset_id, book), top, trade in zip(books.items(), tops, trades, strict=True)
     ]
 
 
@@ -115,9 +111,10 @@ def _spread(bid: Size | None, ask: Size | None, prices: int) -> str:
     return "-" if bid is None or ask is None else f"{ask[0] - bid[0]:.{prices}f}"
 
 
-def _state(book: Book) -> Cell:
-    badge = state_badge(book.stale_reason, is_moving=True)
-    return Cell(badge.text, f"pmws-text pmws-{badge.tone}")
+def _state(stale_reason: str | None, live_tone: str) -> Cell:
+    if stale_reason is None:
+        return Cell("live", f"pmws-text pmws-{live_tone}")
+    return Cell(f"stale: {stale_reason}", "pmws-text pmws-bad")
 
 
 def _counted(stats: Any) -> list[str]:

@@ -60,6 +60,12 @@ def clock_text() -> str:
     return f"{datetime.now(timezone.utc):%H:%M:%S} UTC"
 
 
+def asset_name(book: object, asset_id: str) -> str:
+    """What a book is called: the label of its Asset if it was subscribed as one, else its id."""
+    asset = getattr(book, "asset", None)
+    return short_id(asset_id) if asset is None else str(asset)
+
+
 def short_id(text: str) -> str:
     """An id that fits in a line."""
     return text if len(text) <= 24 else f"{text[:10]}…{text[-6:]}"

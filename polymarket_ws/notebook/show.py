@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .output import open_output
 
@@ -36,18 +37,15 @@ def show(
     """
     if threading.current_thread().name.startswith("polymarket-ws-"):
         raise RuntimeError("show() waits, so it must not be called in a callback")
-    output = open_output(render(True, ""), repr(subject))
-    ended = _begin(subject)
-    note = "view ended"
-    try:
-        _follow(output.draw, lambda: render(True, ""), is_over, ended, seconds)
-    except KeyboardInterrupt:  # the cell's interrupt is how a view is meant to end
-        note = "view ended by interrupt"
-    finally:
-        with _lock:
-            if _views.get(subject) is ended:
-                del _views[subject]
-        output.close(render(False, note))
+    with _only_view_of(subject) as ended:
+        output = open_output(render(True, ""), repr(subject))
+        note = "view ended"
+        try:
+            _follow(output.draw, lambda: render(True, ""), is_over, ended, seconds)
+        except KeyboardInterrupt:  # the cell's interrupt is how a view is meant to end
+            note = "view ended by interrupt"
+        finally:
+            output.close(render(False, note))
 
 
 def _follow(
@@ -68,11 +66,18 @@ def _follow(
             return
 
 
-def _begin(subject: object) -> threading.Event:
+@contextmanager
+def _only_view_of(subject: object) -> Iterator[threading.Event]:
+    """End the former view of it; what is given will end this one."""
     ended = threading.Event()
     with _lock:
         former = _views.get(subject)
         _views[subject] = ended
     if former is not None:
         former.set()
-    return ended
+    try:
+        yield ended
+    finally:
+        with _lock:
+            if _views.get(subject) is ended:
+                del _views[subject]

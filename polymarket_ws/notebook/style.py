@@ -15,10 +15,14 @@ STYLE = Markup(
 .pmws{--pmws-up:#16a34a;--pmws-down:#dc2626;--pmws-wait:#d97706;
 --pmws-line:rgba(128,128,128,.35);--pmws-dim:rgba(128,128,128,1);
 font-family:var(--jp-ui-font-family,var(--vscode-font-family,system-ui,sans-serif));
-font-size:13px;line-height:1.45;max-width:100%;width:fit-content;margin:2px 0 6px;overflow-x:auto}
+font-size:13px;line-height:1.45;max-width:100%;width:fit-content;
+min-width:min(100%,460px);margin:2px 0 6px;overflow-x:auto}
 @supports (color:color-mix(in srgb,red,blue)){.pmws{
 --pmws-line:color-mix(in srgb,currentColor 18%,transparent);
 --pmws-dim:color-mix(in srgb,currentColor 66%,transparent)}}
+.pmws *{box-sizing:border-box}
+.pmws .pmws-head,.pmws .pmws-foot,.pmws.pmws-moving .pmws-stopped{
+width:0;min-width:100%}
 .pmws .pmws-head{display:flex;gap:12px;align-items:baseline;justify-content:space-between;
 padding:0 8px 4px}
 .pmws .pmws-name{font-weight:600;overflow-wrap:anywhere}
@@ -32,7 +36,8 @@ color:color-mix(in srgb,var(--pmws-down) 72%,currentColor)}
 color:color-mix(in srgb,var(--pmws-wait) 72%,currentColor)}
 .pmws.pmws .pmws-dim{color:var(--pmws-dim)}
 .pmws .pmws-foot{padding:4px 8px 0;font-size:12px;color:var(--pmws-dim)}
-.pmws.pmws .pmws-ladder{width:100%;min-width:340px}
+.pmws.pmws .pmws-full{width:100%}
+.pmws.pmws .pmws-ladder th{min-width:80px}
 .pmws.pmws table{border-collapse:collapse;border:0;margin:0;font-size:13px;table-layout:auto;
 font-variant-numeric:tabular-nums;color:inherit}
 .pmws.pmws tr,.pmws.pmws tbody tr:nth-child(n){background:none;border:0}
@@ -44,13 +49,14 @@ white-space:nowrap;max-width:none;color:inherit;font-size:13px;line-height:1.45}
 .pmws.pmws .pmws-text{text-align:left}
 .pmws.pmws .pmws-long{text-align:left;white-space:pre-wrap;overflow-wrap:anywhere;max-width:44rem;
 min-width:9rem}
+.pmws.pmws .pmws-wraps{white-space:normal;max-width:24rem}
 .pmws.pmws .pmws-holds{text-align:left;padding:0}
 .pmws .pmws-counts{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));
 column-gap:24px;padding:0 8px;max-width:52rem}
 .pmws .pmws-counts div{display:flex;justify-content:space-between;gap:8px;
 font-variant-numeric:tabular-nums}
 .pmws .pmws-title{padding:8px 8px 0;font-size:12px;color:var(--pmws-dim)}
-.pmws.pmws .pmws-bar{width:45%;min-width:110px;padding:1px 0;background:
+.pmws.pmws .pmws-bar{width:210px;padding:1px 0;background:
 linear-gradient(to left,color-mix(in srgb,var(--pmws-side) 60%,transparent) var(--pmws-size),
 transparent var(--pmws-size)) no-repeat 0 50%/100% 13px,
 linear-gradient(to left,color-mix(in srgb,var(--pmws-side) 20%,transparent) var(--pmws-total),
@@ -61,10 +67,10 @@ transparent var(--pmws-total)) no-repeat 0 50%/100% 13px}
 border-bottom:1px solid var(--pmws-line);padding:3px 8px;text-align:center;font-size:12px}
 .pmws .pmws-stopped{display:none}
 .pmws.pmws-moving .pmws-stopped{display:block;height:0;overflow:hidden;padding:0 8px;
-font-weight:600;
-animation:pmws-stopped 0s linear SECONDSs forwards}
-.pmws.pmws-moving .pmws-badge{animation:pmws-hidden 0s linear SECONDSs forwards}
+font-weight:600;animation:pmws-stopped 0s linear SECONDSs forwards}
+.pmws.pmws-moving .pmws-badge,.pmws.pmws-moving .pmws-good{
+animation:pmws-hidden 0s linear SECONDSs forwards}
 @keyframes pmws-stopped{to{height:auto;padding:4px 8px 0}}
-@keyframes pmws-hidden{to{display:none;visibility:hidden}}
+@keyframes pmws-hidden{to{visibility:hidden}}
 </style>""".replace("SECONDS", f"{STALE_AFTER:g}")
 )

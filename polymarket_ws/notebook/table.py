@@ -27,7 +27,7 @@ class Cell:
     """The whole of what is shown cut."""
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
+def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], css: str = "") -> Markup:
     """One row for each, the first MAX_ROWS; then how many more there are."""
     shown = [element("tr", *map(_cell, row)) for row in rows[:MAX_ROWS]]
     if len(rows) > MAX_ROWS:
@@ -35,13 +35,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
         shown.append(
             element("tr", element("td", more, css="pmws-text pmws-dim", span=len(headings)))
         )
-    css = [cell.css for cell in rows[0]] if rows else [""] * len(headings)
+    first = rows[0] if rows else [Cell("")] * len(headings)
     titles = [
-        element("th", heading, css="pmws-text" if one else "")
-        for heading, one in zip(headings, css, strict=True)
+        element("th", heading, css="pmws-text" if cell.css else "")
+        for heading, cell in zip(headings, first, strict=True)
     ]
     head = element("thead", element("tr", *titles)) if any(headings) else Markup()
-    return element("table", head, element("tbody", *shown))
+    return element("table", head, element("tbody", *shown), css=css)
 
 
 def fields_table(values: Mapping[str, object]) -> Markup:

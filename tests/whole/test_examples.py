@@ -18,9 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 import polymarket_ws
 from polymarket_ws import Subscriber
@@ -273,42 +271,3 @@ def test_the_strategys_unit_test_passes() -> None:
     )
 
     assert "3 passed" in done.stdout, done.stdout + done.stderr
-
-
-@pytest.mark.keeps_descriptors
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_notebook_runs_twice_in_one_kernel(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Run again, each cell leaves one subscriber and one callback; in the end no thread is left.
-
-    The descriptors kept are those of the kernel's client, ZeroMQ's.
-    """
-    exchange = server.exchange
-    assert exchange is not None
-    monkeypatch.setenv("ASSET_IDS", ",".join(exchange.asset_ids[:2]))
-    monkeypatch.setenv("MARKET_URL", server.url())
-    server.run(200)
-    notebook = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
-    last = len(notebook.cells) - 1
-    count = "import polymarket_ws; print(len(running()), len(sub._callbacks['last_trade_price']))"
-    left = (
-        "import threading; print(len(running()), "
-        "[t.name for t in threading.enumerate() if t.name.startswith('polymarket-ws')])"
-    )
-    notebook.cells += [nbformat.v4.new_code_cell(count), nbformat.v4.new_code_cell(left)]
-    client = NotebookClient(notebook, timeout=PATIENCE)
-
-    def run(*indexes: int) -> str:
-        for index in indexes:
-            client.execute_cell(notebook.cells[index], index)
-        return "".join(o.text for o in notebook.cells[indexes[-1]].outputs if "text" in o)
-
-    with client.setup_kernel():
-        run(*range(last))
-        run(*range(last))  # without the cell that stops it
-        run(2, 2)  # the cell of the callback, once more and again
-        assert "1 1\n" == run(last + 1)
-        run(last)
-        assert "0 []\n" == run(last + 2)
-    assert not server.open_connections()

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 API_PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-PUBLIC_MODULES = ("polymarket_ws", "polymarket_ws.lookup", "polymarket_ws.testing")
+PUBLIC_MODULES = (
+    "polymarket_ws",
+    "polymarket_ws.contrib.jupyter",
+    "polymarket_ws.lookup",
+    "polymarket_ws.testing",
+)
 
 
 def _exported(module: str) -> list[str]:
@@ -103,6 +108,7 @@ def test_import_starts_nothing_and_needs_no_extra() -> None:
     program = (
         "import sys, threading, polymarket_ws, polymarket_ws.lookup\n"
         "unwanted = {'asyncio', 'websockets', 'wsproto', 'trustme', 'urllib3'}\n"
+        "unwanted |= {'IPython', 'anywidget', 'pandas', 'polars'}\n"
         "print(threading.active_count(), sorted(unwanted & set(sys.modules)))"
     )
     done = subprocess.run(

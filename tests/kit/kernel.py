@@ -70,6 +70,7 @@ class Kernel:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
         self._cells: dict[str, Ran] = {}
+        self._unanswered: set[str] = set()
         self.widget_messages = 0
         """Messages to widgets in the browser."""
 
@@ -90,9 +91,13 @@ class Kernel:
         self._manager.cleanup_resources()
 
     def begin(self, source: str) -> Ran:
-        """Run a cell without waiting for it."""
+        """Run a cell without waiting for it; one that was begun before has ended."""
+        while self._unanswered:  # as notebooks do: the kernel may lose what comes between
+            reply = self._client.get_shell_msg(timeout=PATIENCE)
+            self._unanswered.discard(reply["parent_header"].get("msg_id", ""))
         ran = Ran(self._client.execute(source))
         self._cells[ran.id] = ran
+        self._unanswered.add(ran.id)
         return ran
 
     def run(self, source: str) -> Ran:
@@ -124,4 +129,5 @@ class Kernel:
     def restart(self) -> None:
         """As the notebook's restart button: the process is killed, another one begins."""
         self._manager.restart_kernel(now=True)
+        self._unanswered.clear()
         self._client.wait_for_ready(timeout=PATIENCE)

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SETUP_CFG = Path(__file__).resolve().parents[2] / "setup.cfg"
-EXTRAS = ("fast", "rest", "socks", "testing")  # what users install; the suite's own tools stay new
+EXTRAS = (
+    "fast",
+    "notebook",
+    "rest",
+    "socks",
+    "testing",
+)  # what users install; the suite's own tools stay new
 
 
 def pins(config: configparser.ConfigParser) -> Iterator[str]:

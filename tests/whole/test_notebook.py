@@ -57,6 +57,11 @@ def make_cell(server: FakeServer) -> str:
     )
 
 
+def _hurried(source: str) -> str:
+    """A cell of the notebook that waits for less."""
+    return source.replace("seconds=5", "seconds=0.3").replace("timeout=10), 50)", "timeout=10), 5)")
+
+
 def succeed(ran: Ran) -> Ran:
     """The cell, which ended without an error."""
     assert "ok" == ran.status, ran.traceback
@@ -101,7 +106,7 @@ def test_each_cell_of_the_notebook_runs_twice(kernel: Kernel) -> None:
     )
     for number, source in enumerate(sources):
         for _ in range(2):
-            succeed(kernel.run(source.replace("seconds=5", "seconds=0.3").replace("=50", "=300")))
+            succeed(kernel.run(_hurried(source)))
             if number < first:
                 continue
             expected = ("1 2", "True", 1) if number < last else ("0 0", "True", 0)
@@ -117,7 +122,7 @@ def test_an_interrupt_ends_a_view(server: FakeServer, kernel: Kernel, with_widge
     if not with_widgets:
         kernel.run("import sys; sys.modules['anywidget'] = None")
     succeed(kernel.run(make_cell(server)))
-    server.run(200)
+    server.run(50)
     for source in ("book.show()", "sub.show()"):
         ran = begin_view(kernel, source)
         assert (with_widgets, not with_widgets) == (kernel.widget_messages > 0, ran.updates > 0)
@@ -155,7 +160,7 @@ def test_cells_run_again_and_a_restart_leave_nothing(server: FakeServer, kernel:
         succeed(kernel.run(make_cell(server)))
         assert open_connections(server, 1)
         assert "1 2" == kernel.printed(COUNT)
-    server.run(200)
+    server.run(50)
     begin_view(kernel, "sub.show()")
     kernel.restart()
     assert open_connections(server, 0)

@@ -144,6 +144,8 @@ def live(sub: Subscriber) -> None:
     sub.start()
     sub.wait_ready(timeout=10, asset_ids=[YES])
     assert_type(sub.stop(timeout=1.0), bool)
+    sub.show(seconds=1.0)
+    sub.books["1"].show(depth=3)
     assert_type(sub.wait(timeout=None), bool)
     sub.run()
     with sub as entered:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from .ladder import Levels, ladder
+from .ladder import Levels, ladder, places
 from .page import Badge, asset_name, clock_text, page, short_id, time_text
 from .show import show
 
@@ -53,7 +53,7 @@ def snapshot_html(book: Snapshot) -> str:
     return page(
         short_id(book.asset_id),
         Badge("snapshot", "dim"),
-        ladder(book.bids, book.asks, DEPTH, _middle(book)),
+        ladder(book.bids, book.asks, DEPTH, _middle(book, None)),
         facts=_facts(book, DEPTH),
     )
 
@@ -70,12 +70,12 @@ def live_book_html(
     shown = book.snapshot()
     reason = book.stale_reason  # after the levels: never "live" of levels that were stale already
     trade = book.last_trade
-    middle = _middle(shown) + ([f"last trade {trade.price:f}"] if trade is not None else [])
+    last = None if trade is None else trade.price
     facts = [*_facts(shown, depth), book.integrity, *([note] if note else [])]
     return page(
         asset_name(book, book.asset_id),
         state_badge(reason, is_moving),
-        ladder(shown.bids, shown.asks, depth, middle),
+        ladder(shown.bids, shown.asks, depth, _middle(shown, last)),
         facts=facts,
         is_moving=is_moving,
     )
@@ -98,9 +98,10 @@ def show_book(book: Live, depth: int, seconds: float | None) -> None:
     show(book, render, lambda: book.stale_reason in _OVER, seconds)
 
 
-def _middle(book: Snapshot) -> list[str]:
-    told = (("spread", book.spread), ("mid", book.mid))
-    return [f"{name} {value:f}" for name, value in told if value is not None]
+def _middle(book: Snapshot, last: Decimal | None) -> list[str]:
+    told = (("spread", book.spread), ("mid", book.mid), ("last trade", last))
+    tick = [] if book.tick_size is None else [book.tick_size]
+    return [f"{name} {p:.{places([p, *tick])}f}" for name, p in told if p is not None]
 
 
 def _facts(book: Snapshot, depth: int) -> Sequence[str]:

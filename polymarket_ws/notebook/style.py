@@ -16,7 +16,7 @@ STYLE = Markup(
 --pmws-line:rgba(128,128,128,.35);--pmws-dim:rgba(128,128,128,1);
 font-family:var(--jp-ui-font-family,var(--vscode-font-family,system-ui,sans-serif));
 font-size:13px;line-height:1.45;max-width:100%;width:fit-content;
-min-width:min(100%,460px);margin:2px 0 6px;overflow-x:auto}
+min-width:min(100%,490px);margin:2px 0 6px;overflow-x:auto}
 @supports (color:color-mix(in srgb,red,blue)){.pmws{
 --pmws-line:color-mix(in srgb,currentColor 18%,transparent);
 --pmws-dim:color-mix(in srgb,currentColor 66%,transparent)}}
@@ -56,7 +56,7 @@ column-gap:24px;padding:0 8px;max-width:52rem}
 .pmws .pmws-counts div{display:flex;justify-content:space-between;gap:8px;
 font-variant-numeric:tabular-nums}
 .pmws .pmws-title{padding:8px 8px 0;font-size:12px;color:var(--pmws-dim)}
-.pmws.pmws .pmws-bar{width:210px;padding:1px 0;background:
+.pmws.pmws .pmws-bar{width:235px;padding:1px 0;background:
 linear-gradient(to left,color-mix(in srgb,var(--pmws-side) 60%,transparent) var(--pmws-size),
 transparent var(--pmws-size)) no-repeat 0 50%/100% 13px,
 linear-gradient(to left,color-mix(in srgb,var(--pmws-side) 20%,transparent) var(--pmws-total),

@@ -7,7 +7,6 @@ import inspect
 import itertools
 import threading
 from collections.abc import Callable
-from contextvars import Context, copy_context
 from typing import Any
 
 from attrs import define, field, fields, frozen
@@ -44,7 +43,7 @@ class Registration:
     @call.default
     def _with_context(self) -> Callback:
         # Jupyter tells by the context which cell a print belongs to.
-        return self.callback if self.cell is None else _in_context(copy_context(), self.callback)
+        return self.callback if self.cell is None else _in_this_context(self.callback)
 
     def matches(self, event: Event) -> bool:
         """Whether the event passes the filter; a price_change does if any of its entries does."""
@@ -148,8 +147,11 @@ class Callbacks:
         return frozenset(name for name, registrations in self._by_name.items() if registrations)
 
 
-def _in_context(context: Context, callback: Callback) -> Callback:
-    """Call it with a copy of the context: two threads cannot be in one."""
+def _in_this_context(callback: Callback) -> Callback:
+    """Call it with copies of the present context: two threads cannot be in one."""
+    from contextvars import copy_context  # in a notebook it is loaded already
+
+    context = copy_context()
     return lambda argument: context.copy().run(callback, argument)
 
 

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar, overload
 
-from polymarket_ws.notebook.cell import running_cell
 from polymarket_ws.subscriptions import (
     AssetId,
     AssetIds,
@@ -90,6 +89,8 @@ class Registrar(Generic[T]):
         market: str | Iterable[str] | None,
         top_only: bool,
     ) -> Callable[[T], R] | Callable[[Callable[[T], R]], Callable[[T], R]]:
+        from polymarket_ws.notebook.cell import running_cell
+
         asset_ids, markets = check_filter_assets(asset_id), check_filter_markets(market)
 
         def register(callback: Callable[[T], R]) -> Callable[[T], R]:

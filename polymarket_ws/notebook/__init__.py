@@ -1,5 +1,4 @@
 """What a Jupyter notebook shows: values as HTML, and an output that is updated in place.
 
-It renders what it is given, knows no class of this package, and but for `cell.py` is not imported
-before a notebook asks for it.
+It renders what it is given, knows no class of this package, and is not imported before it is used.
 """

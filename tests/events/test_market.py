@@ -115,3 +115,11 @@ def test_copies_of_a_broadcast_have_one_identity(make: Callable[..., Event]) -> 
             )
         }
     )
+
+
+def test_a_notebook_shows_a_book_as_a_ladder() -> None:
+    """With what lies between its best levels."""
+    html = book()._repr_html_()
+
+    assert ">snapshot<" in html
+    assert "spread" in html

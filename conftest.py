@@ -69,7 +69,7 @@ def _loopback_subscriber(server: Any) -> Iterator[None]:
 
     @wraps(real, updated=())
     def subscriber(*args: Any, options: Any = None, **kwargs: Any) -> Any:
-        made = real(*args, options=options or server.options(), **kwargs)
+        made = real(*args, options=options or server.options(rest_staleness=0), **kwargs)
         made.run = partial(_run_a_while, made, made.run)  # type: ignore[method-assign]  # of it alone
         return made
 
@@ -111,6 +111,7 @@ def enter_document(namespace: dict[str, Any]) -> None:
             POLYMARKET_API_KEY=exchange.api_key,
             POLYMARKET_API_SECRET="c2VjcmV0",
             POLYMARKET_API_PASSPHRASE="passphrase",
+            POLYMARKET_ADDRESS=exchange.wallet,
         )
     )
     server.run()

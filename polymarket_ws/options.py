@@ -141,8 +141,7 @@ class Options:
     """Ask REST for one's own orders, trades and positions at start and after each reconnect of the
     user channel. Needs the credentials' address and the extra [rest]."""
     deliver_duplicates: bool = field(default=False, validator=_flag)
-    """Deliver own orders and trades that tell nothing new, too: repeated ones, and statuses that a
-    later one overtook."""
+    """Deliver own orders and trades again that the user channel repeats. They change nothing."""
     proxy: str | None = field(
         default=None, repr=False, validator=_url("http", "socks4", "socks4a", "socks5", "socks5h")
     )
@@ -157,8 +156,8 @@ class Options:
     """Start anew by itself in each forked child of a process in which it is started. Without it the
     child's state is FORKED, and its books are stale, until it calls start()."""
     allow_insecure_credentials: bool = field(default=False, validator=_flag)
-    """Send credentials over ws:// to a host that is not this machine, where anybody on the way can
-    read them."""
+    """Send credentials over ws:// or http:// to a host that is not this machine, where anybody on
+    the way can read them."""
 
     # Expert.
     market_url: str = field(default=MARKET_URL, repr=False, validator=_url("ws", "wss"))

@@ -57,7 +57,8 @@ class Stats:
     notices: int
     """Texts such as INVALID OPERATION and NO NEW ASSETS."""
     duplicates: int
-    """Messages of own orders and trades that say what had been told already: not delivered."""
+    """Messages of own orders and trades that say what had been told already: not delivered again,
+    unless `Options.deliver_duplicates`."""
     late: int
     """Messages of own orders and trades that a later one had overtaken: not delivered."""
     late_changes: int

@@ -17,7 +17,7 @@ ROOMS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 ROOT_FILES = {"subscriber", "lookup"}
 MAP = PAGE.split("```mermaid\n")[1].split("```")[0]
 ARROWS = re.findall(r"^ *(\w+) --> (\w+)$", MAP, re.MULTILINE)
-WALKS = re.split(r"^### ", PAGE.split("\n## Four walks\n")[1].split("\n## ")[0], flags=re.MULTILINE)
+WALKS = re.split(r"^### ", PAGE.split("\n## Five walks\n")[1].split("\n## ")[0], flags=re.MULTILINE)
 STEPS = re.findall(r"`([\w/]+\.py): ([\w.]+)`", PAGE)
 
 
@@ -123,11 +123,11 @@ def test_every_import_is_on_the_map(name: str) -> None:
     assert _reached(name, IMPORTS) == _reached(name, drawn)
 
 
-def test_there_are_four_walks() -> None:
-    """Each of the four walks names functions in numbered steps."""
+def test_there_are_five_walks() -> None:
+    """Each of the five walks names functions in numbered steps."""
     walks = [walk for walk in WALKS[1:] if re.search(r"^1\. .*`[\w/]+\.py: ", walk, re.MULTILINE)]
 
-    assert 4 == len(walks) == len(WALKS[1:])
+    assert 5 == len(walks) == len(WALKS[1:])
 
 
 @pytest.mark.parametrize(("file", "name"), sorted(set(STEPS)))

@@ -7,25 +7,33 @@ import importlib.util
 import io
 import json
 import os
+import random
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from kit.order_entry import ExchangeEntry, entry_service
 
 import polymarket_ws
-from polymarket_ws import Subscriber
+from polymarket_ws import Credentials, Subscriber
 from polymarket_ws.testing import FakeServer, SimulatedExchange
+from polymarket_ws.testing.exchange import OpenOrder
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 PATIENCE = 30.0
+KEY = "c2VjcmV0"
+SIGNER = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"  # of the private key of 32 times 0x11
 
 
 @pytest.fixture
@@ -203,33 +211,170 @@ def test_the_asyncio_program_follows_and_ends(server: FakeServer) -> None:
     assert server.wait_until(lambda: not server.open_connections(), PATIENCE)
 
 
-def test_the_maker_quotes_settles_and_takes_its_quotes_back(server: FakeServer) -> None:
-    """The script follows books and its own trades to CONFIRMED, and ends with 0 at SIGTERM."""
-    exchange = server.exchange
+@pytest.fixture
+def market() -> Iterator[FakeServer]:
+    """A server of the present time, whose user holds 60 shares of the first asset."""
+    exchange = SimulatedExchange(
+        4, markets=1, min_order_size=5, own_share=0, start_ms=time.time_ns() // 1_000_000
+    )
+    exchange.give(exchange.asset_ids[0], 60)
+    with FakeServer(exchange) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _quoting(server: FakeServer, entry: ExchangeEntry) -> Iterator[tuple[Subscriber, ModuleType]]:
+    """The maker's loop on a thread of its own; it has cancelled all when this ends."""
+    exchange, script, stopping = server.exchange, _load("maker"), threading.Event()
     assert exchange is not None
     yes = exchange.asset_ids[0]
-    keys = {
-        "POLYMARKET_API_KEY": exchange.api_key,
-        "POLYMARKET_API_SECRET": "c2VjcmV0",
-        "POLYMARKET_API_PASSPHRASE": "passphrase",
-    }
-    arguments = [yes, "--market-url", server.url("market"), "--user-url", server.url("user")]
-    with _program("maker.py", *arguments, **keys) as maker:
-        _wait_for_line(maker, f"quote {yes[:8]}")
-        server.wait_for_connection("user")
-        server.play(lambda exchange: exchange.trade(yes, "BUY", "25", own=True))
-        _wait_for_line(maker, "trade .* CONFIRMED")
-        server.disconnect(channel="market")
-        _wait_for_line(maker, f"cancel {yes[:8]}")
-        _wait_for_line(maker, f"quote {yes[:8]}")
-        maker.send_signal(signal.SIGTERM)
-        rest, _ = maker.communicate(timeout=PATIENCE)
+    credentials = Credentials(
+        exchange.api_key, KEY, "passphrase", address=SIGNER, funder=exchange.wallet
+    )
+    options = server.options(rest_staleness=0, backoff_base=0.01)
+    sub = Subscriber([yes], credentials=credentials, options=options)
+    maker = script.Maker(sub, entry)
+    with sub:
+        sub.wait_ready(PATIENCE)
+        thread = threading.Thread(target=maker.run, args=[stopping])
+        thread.start()
+        try:
+            yield sub, script
+        finally:
+            stopping.set()
+            thread.join(PATIENCE)
+    assert not thread.is_alive()
 
-    assert 0 == maker.returncode
-    last_words = [line.split(" ", 2)[2] for line in rest.splitlines()[-2:]]
-    assert [f"cancel {yes[:8]}", "positions in 1 assets"] == last_words
-    assert "Traceback" not in rest
-    assert not {text for text in ("c2VjcmV0", "passphrase") if text in rest}
+
+def test_the_maker_quotes_and_follows_its_fills(market: FakeServer) -> None:
+    """It offers what it holds until that is sold, and what it bought once that is confirmed."""
+    exchange, entry = market.exchange, ExchangeEntry(market)
+    assert exchange is not None
+    yes = exchange.asset_ids[0]
+    with _quoting(market, entry) as (sub, script):
+        for held in (40, 20, 0):  # of 60, sold by 20
+            (sell,) = _wait_for_quotes(market, "SELL")
+            market.play(lambda exchange, price=sell.price: _take(exchange, yes, "BUY", price))
+            market.play(lambda exchange: exchange.advance(10_000))
+            assert held == exchange.account().positions[yes].confirmed
+        (buy,) = _wait_for_quotes(market, "BUY")
+        assert script.SIZE == buy.remaining
+        market.settle(sub, PATIENCE)
+        assert [] == _own(exchange, "SELL")
+
+        market.play(lambda exchange: _take(exchange, yes, "SELL", buy.price))
+        market.settle(sub, PATIENCE)
+        assert (20, 0) == (sub.account.position(yes).pending, sub.account.position(yes).confirmed)
+        assert [] == _own(exchange, "SELL")
+        market.play(lambda exchange: exchange.advance(10_000))
+        _wait_for_quotes(market, "SELL")
+
+    assert [] == entry.oversold
+    assert [] == _own(exchange, "BUY") + _own(exchange, "SELL")
+
+
+def _own(exchange: SimulatedExchange, side: str) -> list[OpenOrder]:
+    return [order for order in exchange.open_orders if order.own and order.side == side]
+
+
+def _wait_for_quotes(server: FakeServer, side: str) -> list[OpenOrder]:
+    """One's own orders of a side, once there are some."""
+    assert server.exchange is not None
+    assert server.wait_until(lambda: bool(_own(server.exchange, side)), PATIENCE)
+    return _own(server.exchange, side)
+
+
+def _take(
+    exchange: SimulatedExchange, asset_id: str, side: str, price: Decimal, failed: bool = False
+) -> list[dict[str, Any]]:
+    """Match everything down, or up, to a price."""
+    book = exchange.book(asset_id)
+    levels = book.asks if side == "BUY" else book.bids
+    reached = [x.size for x in levels if (x.price <= price if side == "BUY" else x.price >= price)]
+    if not reached:
+        return []
+    size = sum(reached, Decimal(0))
+    return exchange.place(asset_id, side, price, size, order_type="FAK", failed=failed)
+
+
+def test_the_maker_quotes_nothing_it_cannot_rely_on(market: FakeServer) -> None:
+    """It cancels while the book is stale, and while the account may lack something."""
+    exchange, entry = market.exchange, ExchangeEntry(market)
+    assert exchange is not None
+    with _quoting(market, entry) as (sub, _):
+        for channel in ("market", "user"):
+            _wait_for_quotes(market, "BUY")
+            market.stop_listening()
+            market.disconnect(channel=channel)
+            assert market.wait_until(
+                lambda: not _own(exchange, "BUY") + _own(exchange, "SELL"), PATIENCE
+            )
+            market.listen_again()
+        _wait_for_quotes(market, "BUY")
+        assert sub.account.complete
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_maker_never_offers_more_than_is_confirmed(seed: int, market: FakeServer) -> None:
+    """Through fills, failing trades, disorder and cuts, by the exchange's own books of account."""
+    exchange, entry, dice = market.exchange, ExchangeEntry(market), random.Random(seed)
+    assert exchange is not None
+    yes = exchange.asset_ids[0]
+    market.faults.disorder(seed=seed)
+    with _quoting(market, entry) as (sub, _):
+        for _ in range(30):
+            side = dice.choice(["BUY", "SELL"])
+            if market.wait_until(lambda side=side: bool(_own(exchange, side)), 0.1):
+                price = _own(exchange, side)[0].price
+                taker, failed = ("SELL" if side == "BUY" else "BUY"), dice.random() < 0.3
+                market.play(lambda exchange, a=(taker, price, failed): _take(exchange, yes, *a))
+            pause = dice.choice([0, 500, 5_000])
+            market.play(lambda exchange, pause=pause: exchange.advance(pause))
+            if dice.random() < 0.1:
+                market.disconnect(channel="user")
+        market.send_delayed()
+        market.disconnect(channel="user")
+        assert sub._wait_until(lambda: sub.account.complete, PATIENCE)
+
+    assert [] == entry.oversold
+    assert {"BUY", "SELL"} == {side for side, _ in entry.placed}
+    assert [] == _own(exchange, "BUY") + _own(exchange, "SELL")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_maker_places_and_cancels_with_the_official_client(market: FakeServer) -> None:
+    """The official client's synchronous half works beside a Subscriber in one process: it places,
+    lists and cancels, while orders and fills come over the user channel.
+    """
+    polymarket = pytest.importorskip("polymarket", reason="the official client is not installed")
+    exchange, entry = market.exchange, ExchangeEntry(market)
+    assert exchange is not None
+    script, private_key = _load("maker"), "0x" + "11" * 32
+    with entry_service(entry) as url:
+        environments = polymarket.environments
+        config = replace(environments.PRODUCTION._config, clob_url=url)
+        environment = environments._create_environment(name="loopback", config=config)
+        keys = polymarket.ApiKeyCreds(apiKey=exchange.api_key, secret=KEY, passphrase="passphrase")
+        with polymarket.SecureClient.create(
+            private_key=private_key,
+            wallet=SIGNER,
+            environment=environment,
+            credentials=keys,
+        ) as client:
+            stopping, options = threading.Event(), market.options(rest_staleness=0)
+            arguments = [client, [exchange.asset_ids[0]], options, stopping]
+            thread = threading.Thread(target=script.make, args=arguments)
+            thread.start()
+            try:
+                _wait_for_quotes(market, "BUY")
+            finally:
+                stopping.set()
+                thread.join(PATIENCE)
+
+    assert not thread.is_alive()
+    assert [] == _own(exchange, "BUY") + _own(exchange, "SELL")
+    assert "BUY" in {side for side, _ in entry.placed}
+    assert [] == entry.oversold
 
 
 def test_the_worker_starts_stops_and_starts_again(server: FakeServer) -> None:

@@ -23,7 +23,7 @@ help:  ## this list
 	echo "making .venv with $$python" && rm -rf .venv && "$$python" -m venv .venv
 
 .venv/demo.stamp .venv/test.stamp .venv/lint.stamp: setup.cfg pyproject.toml | .venv/bin/python
-.venv/demo.stamp: EXTRAS = testing
+.venv/demo.stamp: EXTRAS = testing,rest
 .venv/test.stamp: EXTRAS = test,official
 .venv/lint.stamp: EXTRAS = test,official,lint
 .venv/%.stamp:

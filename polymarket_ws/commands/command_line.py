@@ -99,7 +99,8 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "demo",
         help="a simulated exchange in the terminal; needs no network",
         description="Follow a simulated exchange over real sockets on 127.0.0.1: live books, "
-        "trades, a connection that is cut once, and its recovery. Needs the extra [testing].",
+        "trades, own orders, connections that are cut once, and their recovery. Needs the extra "
+        "[testing], and [rest] to tell what own orders did in between.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,14 +1,14 @@
-"""`polymarket-ws demo`: a simulated exchange, live books, and a connection that is cut once."""
+"""`polymarket-ws demo`: a simulated exchange, live books, own orders, and one cut of all that."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import sys
 import textwrap
 import time
 from collections import deque
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from attrs import define, field
@@ -17,24 +17,33 @@ from polymarket_ws.asset import Asset, label_of
 from polymarket_ws.books.live_book import LiveBook
 from polymarket_ws.credentials import Credentials
 from polymarket_ws.delivery.streams import EventStream
-from polymarket_ws.events import Connected, Disconnected, Event, LastTradePrice, Order, Trade, plain
+from polymarket_ws.events import (
+    Connected,
+    Disconnected,
+    Event,
+    Fill,
+    LastTradePrice,
+    Order,
+    Resync,
+)
 from polymarket_ws.rest.gamma import read_market
 from polymarket_ws.subscriber import Subscriber
 from polymarket_ws.testing import FakeServer, SimulatedExchange
 
 from . import interrupts
-from .event_lines import level_text, short
+from .event_lines import level_text, order_text, short, trade_text
+from .outage import Outage, Stage
 from .screen import Line, Screen, is_terminal
 from .table import table
 
 STEPS_PER_SECOND = 40.0
 REDRAW_SECONDS = 0.1
 TELL_SECONDS = 1.0  # between two lines about the books where there is no table
-CUT_AFTER = 0.4  # of the demo's seconds
-OUTAGE, MOST_OUTAGE_SECONDS = 0.15, 1.5
+STALENESS_SECONDS = 0.2  # that its REST service may lag, which it does not
 GRACE_SECONDS = 10.0  # past the end, for a recovery that a busy machine delays
-TRADES_SHOWN, HAPPENINGS_SHOWN = 5, 6
+TRADES_SHOWN, ORDERS_SHOWN, HAPPENINGS_SHOWN = 5, 4, 6
 TRADE_LABEL_CHARS = 30
+_NEEDS_REST = "pip install 'polymarket-ws[rest]'"
 
 
 @define(eq=False)
@@ -45,24 +54,33 @@ class Demo:
     """
 
     seconds: float
-    _exchange: SimulatedExchange = field(factory=SimulatedExchange)
+    _exchange: SimulatedExchange = field(
+        factory=lambda: SimulatedExchange(start_ms=time.time_ns() // 1_000_000)
+    )
     _server: FakeServer = field(init=False)
+    _outage: Outage = field(init=False)
+    _asks_rest: bool = field(init=False)
+    """Whether the extra [rest] is installed."""
     _assets: dict[str, Asset] = field(init=False)
     """By their ids, in the order of their markets."""
     _asked_to_end: bool = False
     _begun_at: float = 0.0
-    _cut_at: float | None = None
-    _listening_again: bool = False
     _cut_reason: str = ""
     _stale: int = 0
     _reconnected: Connected | None = None
     _live_again: bool = False
+    _complete_again: bool = False
+    _told_by_rest: int = 0
+    """Orders and fills of the outage."""
+    _orders: deque[str] = field(factory=lambda: deque(maxlen=ORDERS_SHOWN))
     _trades: deque[str] = field(factory=lambda: deque(maxlen=TRADES_SHOWN))
     _happenings: deque[Line] = field(factory=lambda: deque(maxlen=HAPPENINGS_SHOWN))
     _tell: Callable[[str], None] = lambda text: None
 
     def __attrs_post_init__(self) -> None:
         self._server = FakeServer(self._exchange)
+        self._outage = Outage(self._server, self.seconds)
+        self._asks_rest = importlib.util.find_spec("urllib3") is not None
         markets = map(read_market, self._exchange.gamma_markets())
         self._assets = {asset.asset_id: asset for assets in markets for asset in assets}
 
@@ -70,7 +88,7 @@ class Demo:
         """Show it until its seconds have passed or Ctrl-C, then sum it up."""
         with interrupts.handled(self._ask_to_end), self._server:
             subscriber = self._make_subscriber()
-            kinds = (LastTradePrice, Order, Trade, Connected, Disconnected)
+            kinds = (LastTradePrice, Order, Fill, Connected, Disconnected, Resync)
             with subscriber.events(*kinds) as events, subscriber:
                 self._server.run(STEPS_PER_SECOND)
                 self._begun_at = time.monotonic()
@@ -84,8 +102,10 @@ class Demo:
 
     def _make_subscriber(self) -> Subscriber:
         # This server lets anyone in; one's own events are those of the exchange's key.
-        credentials = Credentials(self._exchange.api_key, "demo", "demo")
-        options = self._server.options(backoff_cap=0.5)  # its outage is short
+        exchange = self._exchange
+        credentials = Credentials(exchange.api_key, "demo", "demo", address=exchange.wallet)
+        # Its outage is short.
+        options = self._server.options(backoff_cap=0.5, rest_staleness=STALENESS_SECONDS)
         return Subscriber(
             self._assets.values(), credentials=credentials, options=options, name="demo"
         )
@@ -108,7 +128,9 @@ class Demo:
     ) -> None:
         show_at = self._begun_at + REDRAW_SECONDS
         while not self._is_over(now := time.monotonic()):
-            self._play_outage(now)
+            self._outage.turn(
+                self._elapsed(), subscriber.orders.__contains__, time.time_ns() // 1_000_000
+            )
             if now >= show_at:
                 show()
                 show_at = now + every
@@ -122,24 +144,20 @@ class Demo:
 
     def _is_over(self, now: float) -> bool:
         left = self._begun_at + self.seconds - now
-        return self._asked_to_end or (left <= 0 and (self._live_again or left <= -GRACE_SECONDS))
-
-    def _play_outage(self, now: float) -> None:
-        """Reset the market connection once, and refuse new ones for a while."""
-        if self._cut_at is None and now - self._begun_at >= CUT_AFTER * self.seconds:
-            self._cut_at = now
-            self._server.stop_listening()
-            self._server.disconnect(channel="market")
-        outage = min(MOST_OUTAGE_SECONDS, OUTAGE * self.seconds)
-        if self._cut_at is not None and not self._listening_again and now - self._cut_at >= outage:
-            self._listening_again = True
-            self._server.listen_again()
+        is_well = self._live_again and self._complete_again
+        return self._asked_to_end or (left <= 0 and (is_well or left <= -GRACE_SECONDS))
 
     def _take(self, event: Event, subscriber: Subscriber) -> None:
         if isinstance(event, LastTradePrice):
-            self._note_trade(event, "")
-        elif isinstance(event, Trade):
-            self._note_trade(event, f"  your own, {event.status}")
+            self._note_trade(event)
+        elif isinstance(event, Fill):
+            self._count_rest(event)
+            self._note_trade(event)
+        elif isinstance(event, Order):
+            self._count_rest(event)
+            self._note_order(event)
+        elif isinstance(event, Resync):
+            self._take_resync(event)
         elif isinstance(event, Connected):
             self._take_connected(event)
         elif isinstance(event, Disconnected):
@@ -149,7 +167,8 @@ class Demo:
         if event.downtime is None:
             self._note(f"{event.channel} channel connected", "good")
             return
-        self._reconnected = event
+        if event.channel == "market":
+            self._reconnected = event
         self._note(
             f"{event.channel} channel connected again after {event.downtime:.2f} s "
             f"(attempt {event.attempt})",
@@ -159,7 +178,11 @@ class Demo:
     def _take_disconnected(self, event: Disconnected, subscriber: Subscriber) -> None:
         retry = f"; next attempt in {event.delay:.2f} s" if event.delay is not None else ""
         if event.attempt:
-            self._note(f"attempt {event.attempt}: {event.reason}{retry}", "bad")
+            if event.channel == "market":  # the other one tries as well
+                self._note(f"attempt {event.attempt}: {event.reason}{retry}", "bad")
+            return
+        if event.channel == "user":
+            self._note(f"user connection lost ({event.reason}): your orders may change", "bad")
             return
         self._cut_reason = event.reason
         self._stale = sum(not book.valid for book in subscriber.books.values())
@@ -168,9 +191,25 @@ class Demo:
             "bad",
         )
 
-    def _note_trade(self, event: LastTradePrice | Trade, whose: str) -> None:
-        what = f"{event.side} {_plain(event.size)} at {_plain(event.price)}"
-        self._trades.append(f"{self._label(event.asset_id or '?')}  {what}{whose}")
+    def _take_resync(self, event: Resync) -> None:
+        if event.channel != "user":
+            return
+        self._complete_again = True
+        if self._asks_rest:
+            told = f"REST told {self._told_by_rest} changes"
+            self._note(f"your orders and trades are complete again: {told}", "good")
+        else:
+            self._note(f"what your orders did in between is not known: {_NEEDS_REST}", "bad")
+
+    def _count_rest(self, event: Order | Fill) -> None:
+        self._told_by_rest += event.source == "rest"
+
+    def _note_order(self, event: Order) -> None:
+        self._orders.append(f"{self._label(event.asset_id or '?')}  {order_text(event)}")
+        self._tell(f"{self._elapsed():5.1f} s  order  {self._orders[-1]}")
+
+    def _note_trade(self, event: LastTradePrice | Fill) -> None:
+        self._trades.append(f"{self._label(event.asset_id or '?')}  {trade_text(event)}")
         self._tell(f"{self._elapsed():5.1f} s  trade  {self._trades[-1]}")
 
     def _note(self, text: str, tone: str) -> None:
@@ -186,17 +225,19 @@ class Demo:
         left = max(0.0, self.seconds - self._elapsed())
         heading = f"{subscriber.state}  {sum(stats.events.values())} events  {left:.0f} s left"
         books = table(self._books(subscriber), columns)
-        spare = max(0, height - len(books) - 3)
+        spare = max(0, height - len(books) - 4)
         newest = list(self._happenings)[-spare:] if spare else []
-        rows = min(TRADES_SHOWN, spare - len(newest))
-        trades = [Line(text) for text in self._trades][-rows:] if rows else []
-        trades += [Line("")] * (rows - len(trades))  # so that what is below does not jump
+        spare -= len(newest)
+        orders = _newest(self._orders, min(ORDERS_SHOWN, spare))
+        trades = _newest(self._trades, min(TRADES_SHOWN, spare - len(orders)))
         screen.draw(
             [
                 Line(heading, "good" if subscriber.healthy else "bad"),
                 *books,
                 Line("connections", "dim"),
                 *newest,
+                Line("your orders", "dim"),
+                *orders,
                 Line("trades", "dim"),
                 *trades,
             ]
@@ -234,7 +275,7 @@ class Demo:
         return (
             f"In {self._elapsed():.1f} s {sum(kinds.values())} events of a simulated exchange came "
             f"over real sockets on 127.0.0.1, for {len(subscriber.books)} assets: {counts}. "
-            f"{self._outage_told()} "
+            f"{self._outage_told()} {self._account_told(subscriber)} "
             f"{stats.decode_errors} messages were not understood, {stats.dropped} events dropped."
         )
 
@@ -242,7 +283,7 @@ class Demo:
         if not self._cut_reason:
             return "It ended before a connection was cut."
         lost = (
-            f"The market connection was cut once ({self._cut_reason}): "
+            f"The connections were cut once ({self._cut_reason}): "
             f"{self._stale} books were stale at once"
         )
         if self._reconnected is None or not self._live_again:
@@ -253,11 +294,24 @@ class Demo:
             "connected again and fresh snapshots made them live."
         )
 
+    def _account_told(self, subscriber: Subscriber) -> str:
+        if self._outage.stage is not Stage.OVER or not self._complete_again:
+            return ""
+        if not self._asks_rest:
+            return f"What your own orders did meanwhile is not known: {_NEEDS_REST}."
+        open_orders = len(subscriber.account.open_orders())
+        return (
+            "Of your own orders one was cancelled and one filled meanwhile, among others: REST "
+            f"told {self._told_by_rest} changes afterwards. {open_orders} are open now."
+        )
+
 
 def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def _plain(number: Decimal | None) -> str:
-    return "?" if number is None else plain(number)
+def _newest(texts: Iterable[str], rows: int) -> list[Line]:
+    """The last ones in exactly so many rows, so that what is below does not jump."""
+    lines = [Line(text) for text in texts][-rows:] if rows else []
+    return lines + [Line("")] * (rows - len(lines))

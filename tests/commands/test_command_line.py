@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
+from attrs import evolve
 from kit.streaming import Streaming
 
 import polymarket_ws
@@ -25,15 +26,17 @@ from polymarket_ws.commands.command_line import main, make_parser
 from polymarket_ws.commands.event_lines import json_line, readable, short
 from polymarket_ws.commands.screen import Line, Screen
 from polymarket_ws.commands.table import table
-from polymarket_ws.events import Disconnected, LevelChange, Unknown
+from polymarket_ws.events import Disconnected, Fill, LevelChange, Side, Unknown
 from polymarket_ws.rest.gamma import read_market
 from polymarket_ws.testing import (
     FakeServer,
     SimulatedExchange,
     make_book,
     make_last_trade_price,
+    make_order,
     make_price_change,
     make_tick_size_change,
+    make_trade,
 )
 
 PATIENCE = 20.0
@@ -394,8 +397,28 @@ def test_demo_shows_a_loss_and_its_recovery(capsys: pytest.CaptureFixture[str]) 
     assert "all 6 books live again" in told
     assert re.search(r"trade  Will simulated market \d…: (Yes|No ) +(BUY|SELL) ", told)
     assert "\x1b" not in told
-    assert "The market connection was cut once (reset): 6 books were stale at once;" in summary
+    assert "The connections were cut once (reset): 6 books were stale at once;" in summary
+    assert "your orders and trades are complete again: REST told " in told
+    assert re.search(r"order  .* BUY 20 at \S+  20 matched, MATCHED \(told by REST\)", told)
+    assert re.search(r"order  .* BUY 20 at 0.01  0 matched, UNKNOWN \(told by REST\)", told)
     assert "0 messages were not understood, 0 events dropped." in summary
+
+
+def test_demo_without_rest_says_what_is_not_known() -> None:
+    """Without urllib3 it shows the same outage, and what the extra would tell."""
+    program = (
+        "import sys, importlib.util; sys.modules['urllib3'] = None; "
+        "from polymarket_ws.commands.command_line import main; "
+        "sys.exit(main(['demo', '--seconds', '1']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE
+    )
+    summary = " ".join(done.stdout.split("\n\n")[-1].split())
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "told by REST" not in done.stdout
+    assert "What your own orders did meanwhile is not known: pip install 'pol" in summary
 
 
 def test_demo_ends_cleanly_at_ctrl_c() -> None:
@@ -534,6 +557,36 @@ def test_event_lines_tell_what_matters() -> None:
     )
     assert readable(make_book(asks=[])).endswith("book 1 0.4 x 10 / - (1 bids, 0 asks)")
     assert "tick_size_change TickSizeChange(" in readable(make_tick_size_change())
+
+
+def test_own_events_as_lines() -> None:
+    """Side, size and price, how it stands, and whether REST told it."""
+    order = make_order(size="20", size_matched="5", type="UPDATE")
+    told = evolve(order, type=None, status="UNKNOWN", original_size=None, source="rest")
+    trade = make_trade(status="MINED")
+    fill = Fill(
+        trade_id=trade.id,
+        order_id=order.id,
+        market=trade.market,
+        asset_id="1",
+        outcome=None,
+        side=Side.BUY,
+        price=None,
+        size=Decimal(10),
+        fee_rate_bps=None,
+        role="MAKER",
+        status="CONFIRMED",
+        timestamp_ms=1,
+        source="rest",
+        received_at_ns=1,
+    )
+
+    assert readable(order).endswith("order 1 BUY 20 at 0.4  5 matched, LIVE")
+    assert readable(told).endswith("order 1 BUY ? at 0.4  5 matched, UNKNOWN (told by REST)")
+    assert readable(trade).endswith("trade 1 BUY 10 at 0.4  MINED")
+    assert readable(fill).endswith(
+        "fill 1 BUY 10 at ?  your own as maker, CONFIRMED (told by REST)"
+    )
 
 
 def test_json_lines_hold_what_is_not_of_the_wire() -> None:

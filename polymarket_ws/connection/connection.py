@@ -66,6 +66,8 @@ class Connection:
         self.tally = Tally()
         self.last_error: str | None = None
         """What the newest failed attempt or lost connection said; None since the last success."""
+        self.was_refused = False
+        """Whether the last one was closed right after the credentials."""
         self._view = view
         self._gaps = gaps
         self._connector = connector
@@ -80,7 +82,6 @@ class Connection:
         self._open: OpenConnection | None = None
         self._retry_at: float | None = None
         self._has_subscribed = False
-        self._was_refused = False  # the last one, right after the credentials
         self._handed_over = 0  # messages of this session whose events are queued
         self._closed = False
         self._promised = False  # the last thing told was that it will be tried again
@@ -102,11 +103,6 @@ class Connection:
     def is_subscribed(self) -> bool:
         """Whether it is open, and the server was sent what is wanted of it."""
         return self._open is not None and self._has_subscribed
-
-    @property
-    def was_refused(self) -> bool:
-        """Whether the last one was closed right after the credentials."""
-        return self._was_refused
 
     def trust_credentials(self, trusted: bool) -> None:
         """Whether something else than the server's closes tells if the credentials are right."""
@@ -298,7 +294,7 @@ class Connection:
         self._attempts, self._lost_at, self._promised = 0, None, False
         logger.info("%s: connected (generation %d)", self.name, self.generation)
         # Where the last connection was refused, only the first PONG shows that this one works.
-        trusted = self._view.is_complete_once_open and not self._was_refused
+        trusted = self._view.is_complete_once_open and not self.was_refused
         ended = self._gaps.end_all(now) if trusted else []
         self._owner.deliver([connected, *ended])
 
@@ -325,7 +321,7 @@ class Connection:
         self._open = None
         opened.close()
         ending = opened.session.ending(error, now)
-        self._was_refused = ending.refused
+        self.was_refused = ending.refused
         self._lost_at = now
         loss = self._owner.connection_lost(self, error, now)
         retry = self._decide(error, ending)

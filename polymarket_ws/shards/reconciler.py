@@ -20,11 +20,7 @@ from polymarket_ws.connection.connection import Connection
 from polymarket_ws.connection.connector import Connector
 from polymarket_ws.connection.owner import Owner
 from polymarket_ws.delivery.event_queue import Item
-from polymarket_ws.errors import (
-    AuthenticationError,
-    PolymarketWsError,
-    ReconciliationFailed,
-)
+from polymarket_ws.errors import AuthenticationError, PolymarketWsError, ReconciliationFailed
 from polymarket_ws.logs import Log
 from polymarket_ws.milestones import is_milestone
 from polymarket_ws.rest.failures import KeyRefused, RequestFailed, UnexpectedAnswer
@@ -70,8 +66,8 @@ class Reconciler:
         self._owner = owner
         self._asking: ListingThread | None = None
         self._threads: tuple[threading.Thread, ...] = ()  # the newest: it outlives its answer
-        # What is wanted, and the interruptions by then; None while the channel is not subscribed.
-        self._subscription: tuple[Wanted, int] | None = None
+        self._wanted: Wanted | None = None  # what was subscribed last
+        self._interruptions: int | None = None  # by then; None while the channel is not subscribed
         self._refused = 0
         self._generation_refused = 0
         self._in_a_row = 0
@@ -116,14 +112,16 @@ class Reconciler:
         connection = self._connection
         completeness = self.plan.core.completeness
         if not connection.is_subscribed:
-            if self._subscription is not None:
-                self._subscription = None
+            if self._interruptions is not None:
+                self._interruptions = None
                 self.plan.lost()
-        elif self._subscription != (connection.wanted, completeness.interruptions):
-            if self._subscription is not None and connection.wanted != self._subscription[0]:
+        else:
+            if self._wanted not in (None, connection.wanted):
                 completeness.interrupt()
-            self._subscription = connection.wanted, completeness.interruptions
-            self.plan.subscribed(now)
+            self._wanted = connection.wanted
+            if self._interruptions != completeness.interruptions:
+                self._interruptions = completeness.interruptions
+                self.plan.subscribed(now)
         if connection.was_refused and self._generation_refused != connection.generation:
             self._generation_refused = connection.generation
             self.plan.refused()

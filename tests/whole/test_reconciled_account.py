@@ -387,8 +387,10 @@ def test_one_more_market_is_reconciled(exchange: SimulatedExchange, server: Fake
     with Subscriber(credentials=credentials_of(exchange), markets=[first], options=options) as sub:
         sub.wait_ready(DEADLINE)
         assert () == sub.account.open_orders()
+        before = sub.stats().reconciliations
 
         sub.subscribe(markets=[second])
+        assert sub._wait_until(lambda: sub.stats().reconciliations > before, DEADLINE)
         assert sub._wait_until(lambda: bool(sub.account.open_orders()), DEADLINE)
         wait_complete(sub)
 

@@ -193,7 +193,7 @@ class AccountCore:
     def open_orders(self) -> list[Order]:
         """The orders that can still be matched."""
         found = map(self.orders.get, self._open_orders.told_at.copy())
-        return [order for order in found if order is not None]
+        return [order for order in found if order is not None and is_open(order)]
 
     def fills(self, order_id: str | None = None, asset_id: str | None = None) -> list[Fill]:
         """The fills of one order, one asset, or all; oldest first."""
@@ -258,10 +258,14 @@ class AccountCore:
         return at > given_up_at and order.source == "rest" and is_open(order)
 
     def _hold(self, order: Order, at: float) -> None:
-        self.orders[order.id] = order
+        stays_open = is_open(order)
+        if not stays_open:  # a reader must not find it open after it was listed as ended
+            self.orders[order.id] = order
         if order.status != UNKNOWN:
             self._given_up.pop(order.id, None)
-        surplus = self._open_orders.tell(order.id, at, is_open=is_open(order))
+        surplus = self._open_orders.tell(order.id, at, is_open=stays_open)
+        if stays_open:  # nor in the orders and not among the open ones
+            self.orders[order.id] = order
         if surplus is not None:
             del self.orders[surplus]
             self._given_up.pop(surplus, None)

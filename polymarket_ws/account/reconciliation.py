@@ -101,7 +101,8 @@ class Reconciliation:
 
     def refused(self) -> None:
         """The channel was closed right after the credentials: whether REST knows them counts."""
-        self._due_at = 0.0
+        if self._due_at == _NEVER:  # else REST is about to be asked
+            self._due_at = 0.0
 
     def question(self, now: float) -> Question:
         """What to ask now."""

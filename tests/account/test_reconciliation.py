@@ -404,8 +404,12 @@ def test_a_refusal_is_asked_about_at_once(story: Story) -> None:
     story.ask()
     story.answer()
     story.plan.refused()
-
     assert 0 == story.plan.deadline
+
+    story.ask()
+    story.plan.failed(story.now, 1.0)
+    story.plan.refused()
+    assert story.now + 1 == story.plan.deadline  # it is asked soon anyway
 
 
 def test_how_often_it_was_complete_is_counted(story: Story) -> None:

@@ -12,7 +12,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report recovery stop-times forks hosts hostile faults soak fuzz proofs standby bench structure costs account build test-oldest test-newest ci clean
+.PHONY: help demo test lint format types imports coverage coverage-report test-hosts recovery stop-times forks hosts hostile faults soak fuzz proofs standby bench structure costs account build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -22,10 +22,11 @@ help:  ## this list
 	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(bash .ci/python default) || exit 1; \
 	echo "making .venv with $$python" && rm -rf .venv && "$$python" -m venv .venv
 
-.venv/demo.stamp .venv/test.stamp .venv/lint.stamp: setup.cfg pyproject.toml | .venv/bin/python
+.venv/demo.stamp .venv/test.stamp .venv/lint.stamp .venv/hosts.stamp: setup.cfg pyproject.toml | .venv/bin/python
 .venv/demo.stamp: EXTRAS = testing,rest
 .venv/test.stamp: EXTRAS = test,official
 .venv/lint.stamp: EXTRAS = test,official,lint
+.venv/hosts.stamp: EXTRAS = test,official,hosts
 .venv/%.stamp:
 	@echo "installing polymarket_ws[$(EXTRAS)] into .venv"
 	@.venv/bin/python $(PIP_INSTALL) -e '.[$(EXTRAS)]'
@@ -60,6 +61,10 @@ coverage:  ## branch coverage: the package by the suite, each sans-I/O module by
 coverage-report: .venv/test.stamp
 	@$(RUN) coverage report
 	@$(SUITE) .venv/bin/python tests/tools/sans_io_coverage.py
+
+test-hosts: .venv/hosts.stamp  ## the integrations, in Django and others that run for real (ARGS="-k name")
+	@bash .ci/services
+	@$(SUITE) $(RUN) pytest -q tests/contrib $(ARGS)
 
 recovery: .venv/test.stamp  ## time to recovery from each fault, and what was told
 	@$(SUITE) .venv/bin/python tests/proofs/recovery_times.py

@@ -1,1 +1,1 @@
-"""What joins this package to others, a module for each: nothing of it is imported by the rest."""
+"""Integrations, each for one host; nothing imports them but their users."""

@@ -1,0 +1,1 @@
+"""An app that stores public trades and shows prices."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -78,12 +78,16 @@ def _imported(value: object) -> Any:
     return import_string(value) if is_path else value
 
 
-def _read_asset_ids(value: Any) -> tuple[Any, ...]:
-    asset_ids = () if value is None else value
-    if not isinstance(asset_ids, str | bytes):
-        asset_ids = tuple(asset_ids)  # a query set is asked once
+def _listed(value: Any) -> Any:
+    """A query set is asked once, and a generator can be read once."""
+    is_several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    return tuple(value) if is_several else value
+
+
+def _read_asset_ids(value: Any) -> Any:
+    asset_ids = () if value is None else _listed(value)
     Subscriber(asset_ids)
-    return tuple(asset_ids)
+    return asset_ids
 
 
 def _read_credentials(value: Any) -> Any:
@@ -98,7 +102,7 @@ def _read_credentials(value: Any) -> Any:
 def _read_markets(value: Any) -> Any:
     if value is None:
         return None
-    markets: Any = value if isinstance(value, str) else tuple(value)
+    markets = _listed(value)
     Subscriber(markets=markets, credentials=Credentials(*_STAND_IN))
     return markets
 

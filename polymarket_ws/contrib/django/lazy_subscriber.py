@@ -36,7 +36,7 @@ class LazySubscriber:
         """What handlers raised to end the process."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("__"):  # copy and pickle ask for such: it is neither copied nor pickled
             raise AttributeError(name)
         if not name.startswith("on_"):
             return getattr(self.made, name)

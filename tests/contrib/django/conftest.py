@@ -14,6 +14,20 @@ from kit.django_project import EXAMPLE, NO, PATIENCE, YES, Project
 
 from polymarket_ws.testing import FakeServer, make_book
 
+try:
+    import django
+    from django.conf import settings
+except ImportError:  # each test module says that it is skipped
+    pass
+else:  # for the tests that use the app in this process
+    settings.configure(
+        INSTALLED_APPS=["polymarket_ws.contrib.django"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        SECRET_KEY="-",
+        USE_TZ=True,
+    )
+    django.setup()
+
 
 @pytest.fixture
 def server() -> Iterator[FakeServer]:

@@ -134,7 +134,7 @@ def get(port: int, path: str = "/") -> str:
         except urllib.error.HTTPError as error:
             with error:
                 answers.append(error.read().decode())
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # refused, or no answer yet
             return False
         return True
 

@@ -74,8 +74,9 @@ def make_subscriber() -> Subscriber:
 
 
 def _imported(value: object) -> Any:
-    is_path = isinstance(value, str) and _DOTTED_PATH.fullmatch(value)
-    return import_string(value) if is_path else value
+    if isinstance(value, str) and _DOTTED_PATH.fullmatch(value):
+        return import_string(value)
+    return value
 
 
 def _listed(value: Any) -> Any:

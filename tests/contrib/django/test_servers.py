@@ -36,7 +36,7 @@ postfork(start_in_worker)
 
 def _stream(project: Project) -> Running:
     running = project.start("manage.py", "polymarket_stream")
-    running.wait_for("ready: 2 books are live")
+    running.wait_for("ready: 2 live books")
     return running
 
 

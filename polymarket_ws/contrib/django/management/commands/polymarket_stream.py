@@ -17,7 +17,9 @@ from django.utils import autoreload
 
 from polymarket_ws import PolymarketWsError
 from polymarket_ws.contrib.django.lazy_subscriber import import_subscriptions, lazy
+from polymarket_ws.events import BROADCASTS
 
+_BROADCASTS = {f"on_{kind.event_type}" for kind in BROADCASTS}
 _LOOK_SECONDS = 0.5  # between two looks for a signal, for readiness and for the end
 
 
@@ -61,12 +63,12 @@ class Command(BaseCommand):
             self._follow(**options)
 
     def _wait_ready(self, timeout: float) -> None:
-        if not lazy.made.subscriptions.asset_ids:
-            raise CommandError("no book to wait for: POLYMARKET_WS['ASSET_IDS'] is empty")
+        if not _is_anything_subscribed():
+            raise CommandError("nothing to wait for: give POLYMARKET_WS ASSET_IDS or CREDENTIALS")
         lazy.host(call_handlers=False)
         try:
             lazy.made.wait_ready(timeout)
-            self._tell(self.style.SUCCESS(f"ready: {len(lazy.made.books)} books are live"))
+            self._tell_ready()
         finally:
             lazy.made.stop()
 
@@ -80,11 +82,12 @@ class Command(BaseCommand):
     def _follow(self, *, ready_timeout: float, stop_timeout: float, **_: object) -> None:
         with _as_command_errors(), _asked_to_stop() as asked:
             modules = import_subscriptions()
+            if not _is_anything_subscribed() and not _BROADCASTS & set(lazy.handler_names):
+                raise CommandError("nothing to follow: give POLYMARKET_WS ASSET_IDS or CREDENTIALS")
             lazy.host(call_handlers=True)
             connections.close_all()  # of this thread, which may have asked for asset ids
-            count = len(lazy.handler_names)
             found = ", ".join(modules) or "no subscriptions.py"
-            self._tell(f"{lazy.made!r}: {count} handlers, of {found}")
+            self._tell(f"{lazy.made!r}: {_counted(len(lazy.handler_names), 'handler')}, of {found}")
             self._stay(asked, ready_timeout, stop_timeout)
         self._tell_end()
         if lazy.exits:
@@ -102,15 +105,19 @@ class Command(BaseCommand):
             is_late = made.stats().uptime > ready_timeout
             is_told = made.healthy or is_late
             if made.healthy:
-                self._tell(self.style.SUCCESS(f"ready: {len(made.books)} books are live"))
+                self._tell_ready()
             elif is_late:
                 self._warn(f"not ready after {ready_timeout:g} s: {_what_is_missing()}")
+
+    def _tell_ready(self) -> None:
+        self._tell(self.style.SUCCESS(f"ready: {_counted(len(lazy.made.books), 'live book')}"))
 
     def _tell_end(self) -> None:
         stats = lazy.made.stats()
         self._tell(
-            f"stopped: {sum(stats.events.values())} events, {stats.callback_errors} failed "
-            f"handlers, {stats.dropped} dropped, {stats.discarded} discarded"
+            f"stopped: {_counted(sum(stats.events.values()), 'event')}, "
+            f"{_counted(stats.callback_errors, 'failed call')}, {stats.dropped} dropped, "
+            f"{stats.discarded} discarded"
         )
 
     def _tell(self, text: str) -> None:
@@ -119,6 +126,15 @@ class Command(BaseCommand):
 
     def _warn(self, text: str) -> None:
         self.stderr.write(self.style.WARNING(text))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _is_anything_subscribed() -> bool:
+    wanted = lazy.made.subscriptions
+    return bool(wanted.asset_ids) or wanted.markets is None or bool(wanted.markets)
 
 
 def _what_is_missing() -> str:

@@ -35,8 +35,8 @@ help:  ## this list
 demo: .venv/demo.stamp  ## a live table from a simulated exchange (SECONDS=15)
 	@.venv/bin/polymarket-ws demo --seconds $(SECONDS)
 
-test: .venv/test.stamp  ## the whole suite, documentation included (ARGS="-k name" goes to pytest)
-	@$(SUITE) $(RUN) $(if $(COVERAGE),coverage run -m) pytest -q $(ARGS)
+test: .venv/test.stamp  ## the whole suite but for test-hosts, documentation included (ARGS="-k name" goes to pytest)
+	@$(SUITE) $(RUN) $(if $(COVERAGE),coverage run -m) pytest -q --ignore-glob='tests/contrib/*/*' $(ARGS)
 
 lint: .venv/lint.stamp  ## ruff: rules and format
 	@$(RUN) ruff check .

@@ -46,6 +46,7 @@ from polymarket_ws import (
     __version__,
     running,
 )
+from polymarket_ws.contrib.django import start_in_worker, subscriber
 from polymarket_ws.errors import (
     AuthenticationError,
     CallbackError,
@@ -273,6 +274,26 @@ def register(sub: Subscriber, rows: list[Book]) -> None:
     sub.on_book(of_orders)  # type: ignore[arg-type]
     sub.on_book("show")  # type: ignore[call-overload]
     sub.on_book(on_any, top_only=True)  # type: ignore[call-overload]
+
+
+def register_in_django() -> None:
+    """Django's subscriber is typed as the Subscriber that it stands for."""
+
+    @subscriber.on_trade
+    def store(trade: Trade) -> str:
+        return trade.id
+
+    assert_type(store(make_trade()), str)
+
+    @subscriber.on_book(asset_id=["1"])
+    def show(book: Book) -> None: ...
+
+    @subscriber.on_book  # type: ignore[arg-type]
+    def wrong(trade: Trade) -> None: ...
+
+    assert_type(subscriber.missing, tuple[str, ...])
+    start_in_worker()
+    start_in_worker(call_handlers=True)
 
 
 def pull(sub: Subscriber, names: list[str]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from importlib import import_module
 from types import TracebackType
 from typing import Any, cast
 
+from attrs import Factory, define
 from django.apps import apps
 from django.utils.module_loading import module_has_submodule
 
@@ -14,6 +14,17 @@ from polymarket_ws import Subscriber
 
 from .configuration import SETTING, make_subscriber
 from .hosted_handler import Handler, HostedHandler, hear_the_end
+
+
+@define(eq=False)
+class Entry:
+    """A handler that was registered, on the Subscriber or not yet."""
+
+    on: str
+    filters: dict[str, Any]
+    handler: Handler
+    tickets: list[None] = Factory(lambda: [None])
+    """Whoever takes the one in it registers the handler: of two threads one does."""
 
 
 class LazySubscriber:
@@ -26,8 +37,7 @@ class LazySubscriber:
 
     def __init__(self) -> None:
         self._sketch = Subscriber()  # never started: refuses wrong handlers where they stand
-        self._handlers: list[tuple[str, dict[str, Any], Handler]] = []
-        self._pending: deque[tuple[str, dict[str, Any], Handler]] = deque()
+        self._entries: list[Entry] = []
         self._made: dict[str, Subscriber] = {}
         self._calls_handlers = False
         self.is_hosted = False
@@ -46,7 +56,8 @@ class LazySubscriber:
             check = sketched(**filters)
 
             def register(handler: Handler) -> Handler:
-                self._take(name, filters, check(handler))
+                self._entries.append(Entry(name, filters, check(handler)))
+                self._register()
                 return handler
 
             return register if handler is None else register(handler)
@@ -67,26 +78,23 @@ class LazySubscriber:
     @property
     def handler_names(self) -> list[str]:
         """The `on_` members that handlers were registered with, one for each handler."""
-        return [name for name, _, _ in self._handlers]
+        return [entry.on for entry in self._entries]
 
     def start(self) -> None:
         """Start it, with the handlers of each app's subscriptions.py. See `Subscriber.start`."""
-        import_subscriptions()
         self._call_handlers()
         self.made.start()
 
     def run(self) -> None:
         """As `Subscriber.run`, with the handlers of each app's subscriptions.py."""
-        import_subscriptions()
         self._call_handlers()
         self.made.run()
 
     def remove_callback(self, handler: Handler) -> bool:
         """As `Subscriber.remove_callback`."""
-        known = [entry for entry in self._handlers if entry[2] == handler]
+        known = [entry for entry in self._entries if entry.handler == handler]
         for entry in known:
-            self._handlers.remove(entry)
-        self._pending = deque(entry for entry in self._pending if entry[2] != handler)
+            self._entries.remove(entry)
         self._sketch.remove_callback(handler)
         for made in self._made.values():
             made.remove_callback(handler)
@@ -97,7 +105,8 @@ class LazySubscriber:
         for made in [self._made.pop(key) for key in list(self._made)]:
             made.stop()
         self._calls_handlers = self.is_hosted = False
-        self._pending = deque()
+        for entry in self._entries:
+            entry.tickets = [None]
 
     def host(self, *, call_handlers: bool) -> None:
         """Start it where a server or a command wants it started."""
@@ -123,28 +132,21 @@ class LazySubscriber:
         made = self._made.get(SETTING)
         return f"<subscriber of {SETTING}, {made or 'not made yet'}>"
 
-    def _take(self, name: str, filters: dict[str, Any], handler: Handler) -> None:
-        entry = (name, filters, handler)
-        self._handlers.append(entry)
-        if self._calls_handlers:
-            self._pending.append(entry)
-            self._register_pending()
-
     def _call_handlers(self) -> None:
+        import_subscriptions()
         if not self._calls_handlers:
-            self._calls_handlers = True
             self.made.on_disconnect(self._hosted(hear_the_end))
-            self._pending.extend(self._handlers)
-            self._register_pending()
+            self._calls_handlers = True
+        self._register()
 
-    def _register_pending(self) -> None:
-        """Each is taken out by one thread only."""
-        while self._pending:
+    def _register(self) -> None:
+        """Register on the Subscriber what is not yet, if it is to call handlers."""
+        for entry in list(self._entries) if self._calls_handlers else ():
             try:
-                name, filters, handler = self._pending.popleft()
-            except IndexError:  # another thread took the last one
-                return
-            getattr(self.made, name)(self._hosted(handler), **filters)
+                entry.tickets.pop()
+            except IndexError:  # registered already
+                continue
+            getattr(self.made, entry.on)(self._hosted(entry.handler), **entry.filters)
 
     def _hosted(self, handler: Handler) -> HostedHandler:
         return HostedHandler(handler, self.exits.append)

@@ -20,7 +20,7 @@ from polymarket_ws.contrib.django.lazy_subscriber import import_subscriptions, l
 from polymarket_ws.events import BROADCASTS
 
 _BROADCASTS = {f"on_{kind.event_type}" for kind in BROADCASTS}
-_LOOK_SECONDS = 0.5  # between two looks for a signal, for readiness and for the end
+_LOOK_SECONDS = 0.25  # between two looks for a signal, for readiness and for the end
 
 
 class Command(BaseCommand):

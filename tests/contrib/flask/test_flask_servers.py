@@ -158,7 +158,7 @@ def test_streams_under_gunicorn(
         wait_healthy(port, program)
         clients = [connect(port) for _ in range(5)]
         for client in clients:
-            client.read_until(b"keep-alive")
+            client.read_until(b"\n: keep-alive\n")
             assert 2 <= client.received.count(b"data: {")
         assert (5, 1) == (ask(port)["streams"], len(server.connections))
 
@@ -166,7 +166,7 @@ def test_streams_under_gunicorn(
             client.socket.close()
         wait_until(lambda: ask(port).get("streams") == 0, "streams were left", program)
         last = connect(port)
-        last.read_until(b"keep-alive")
+        last.read_until(b"\n: keep-alive\n")
         assert 0 == program.end()
         assert b"event: end" in last.read_to_end()
     assert server.wait_until(lambda: [1000] == [record.close_code for record in server.connections])
@@ -182,7 +182,7 @@ def test_a_stream_occupies_a_sync_worker(
     with launched(tmp_path / "log", *command, cwd=tmp_path, env=settings(server)) as program:
         wait_healthy(port, program)
         client = connect(port)
-        client.read_until(b"keep-alive")
+        client.read_until(b"\n: keep-alive\n")
         program.wait_for("WORKER TIMEOUT")
         client.read_to_end()
         wait_healthy(port, program)

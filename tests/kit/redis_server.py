@@ -17,7 +17,7 @@ REASON = "redis-server is not installed: apt-get install redis-server"
 
 @contextmanager
 def redis_server(folder: Path, port: int) -> Iterator[str]:
-    """Serve, without a file of its data; gives its URL. Skips the test where it is not installed."""
+    """Serve, without a file; gives the URL. Skips the test where Redis is not installed."""
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip(REASON)

@@ -117,7 +117,6 @@ class TaskSender:
         return self._broker
 
     def _fail(self, error: Exception) -> None:
-        self.close()
         self._failed_at = time.monotonic()
         if self._failure is None:
             self._down_since, self._lost_before = self._failed_at, self.lost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from attrs import define, field
 from kombu.exceptions import OperationalError
@@ -61,8 +61,9 @@ class TaskSender:
     lost: int = field(default=0, init=False)
     """Events that were not sent: each was told to on_error."""
     _broker: Any = field(default=None, init=False)
-    _failure: Exception | None = field(default=None, init=False)
-    """Why the broker is left alone for now; None while it takes tasks."""
+    _failure: str = field(default="", init=False)
+    """Why the broker is left alone for now; "" while it takes tasks. Not the exception: its
+    traceback keeps kombu's sockets."""
     _failed_at: float = field(default=0.0, init=False)
     _down_since: float = field(default=0.0, init=False)
     _lost_before: int = field(default=0, init=False)
@@ -78,9 +79,8 @@ class TaskSender:
         Raises:
             TaskNotSent: the broker did not take it, or did not take another one just now.
         """
-        now = time.monotonic()
-        if self._failure is not None and now - self._failed_at < self._pause:
-            self._lose(self._failure, f"no attempt for {self._pause:g} s after the last failure")
+        if self._failure and time.monotonic() - self._failed_at < self._pause:
+            self._lose(f"no attempt for {self._pause:g} s after a failure ({self._failure})")
         broker = self._open_broker()
         try:
             self._task.apply_async(
@@ -89,7 +89,8 @@ class TaskSender:
                 **{"ignore_result": True, **self._options, "retry": False},
             )
         except (OperationalError, OSError, *broker.connection_errors) as error:
-            self._fail(error)
+            self._note_failure(f"{type(error).__name__}: {error}")
+            self._lose(self._failure, error)
         self.sent += 1
         self._recover()
 
@@ -116,21 +117,20 @@ class TaskSender:
             )
         return self._broker
 
-    def _fail(self, error: Exception) -> None:
+    def _note_failure(self, detail: str) -> None:
         self._failed_at = time.monotonic()
-        if self._failure is None:
+        if not self._failure:
             self._down_since, self._lost_before = self._failed_at, self.lost
-        self._failure = error
-        self._lose(error, f"{type(error).__name__}: {error}")
+        self._failure = detail
 
-    def _lose(self, cause: Exception, detail: str) -> None:
+    def _lose(self, detail: str, cause: Exception | None = None) -> NoReturn:
         self.lost += 1
         raise TaskNotSent(self._task.name, detail) from cause
 
     def _recover(self) -> None:
-        if self._failure is None:
+        if not self._failure:
             return
-        self._failure = None
+        self._failure = ""
         logger.warning(
             "task %s is sent again after %.1f s: %d events were lost",
             self._task.name,

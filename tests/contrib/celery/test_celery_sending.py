@@ -142,6 +142,7 @@ def test_a_refusing_broker_loses_and_says_so(sub: Subscriber) -> None:
     for _ in range(2):
         with pytest.raises(TaskNotSent, match=r"task tasks.store was not sent: .*refused"):
             send(make_last_trade_price())
+    send.close()
     assert (0, 2) == (send.sent, send.lost)
 
 

@@ -10,7 +10,7 @@ from attrs import define, field
 from kombu.exceptions import OperationalError
 
 from polymarket_ws import Event, LiveBook, PolymarketWsError
-from polymarket_ws.errors import ConfigurationError
+from polymarket_ws.errors import ConfigurationError, forget_locals
 from polymarket_ws.logs import Log
 
 logger = Log(__name__)
@@ -62,8 +62,7 @@ class TaskSender:
     """Events that were not sent: each was told to on_error."""
     _broker: Any = field(default=None, init=False)
     _failure: str = field(default="", init=False)
-    """Why the broker is left alone for now; "" while it takes tasks. Not the exception: its
-    traceback keeps kombu's sockets."""
+    """Why the broker is left alone for now; "" while it takes tasks."""
     _failed_at: float = field(default=0.0, init=False)
     _down_since: float = field(default=0.0, init=False)
     _lost_before: int = field(default=0, init=False)
@@ -89,6 +88,7 @@ class TaskSender:
                 **{"ignore_result": True, **self._options, "retry": False},
             )
         except (OperationalError, OSError, *broker.connection_errors) as error:
+            forget_locals(error)  # they hold the broker's password, and its sockets
             self._note_failure(f"{type(error).__name__}: {error}")
             self._lose(self._failure, error)
         self.sent += 1

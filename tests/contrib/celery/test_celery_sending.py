@@ -164,6 +164,7 @@ def test_a_silent_broker_is_not_asked_for_each_event(sub: Subscriber) -> None:
             except BlockingIOError:
                 break
             taken += 1
+    send.close()
     assert (1, 101) == (taken, send.lost)
 
 
@@ -176,7 +177,7 @@ def test_lost_events_are_told_to_on_error() -> None:
     told = Recorder()
     with FakeServer() as server, Subscriber(["1"], options=server.options()) as sub:
         server.add_book(make_book("1"))
-        to_task("last_trade_price", make_task(broker), subscriber=sub)
+        send = to_task("last_trade_price", make_task(broker), subscriber=sub)
         sub.on_error(told)
         sub.wait_ready(20)
         for size in ("1", "2", "3"):
@@ -188,6 +189,7 @@ def test_lost_events_are_told_to_on_error() -> None:
         assert {TaskNotSent} == {type(error.cause) for error in errors}
         assert 3 == sub.stats().callback_errors
         assert sub.books["1"].valid
+    send.close()
 
 
 def test_a_book_can_be_sent() -> None:

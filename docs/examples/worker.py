@@ -2,15 +2,12 @@
 
     prices = PriceFeed(["7132104567...2563"])
 
-    # Celery
-    worker_process_init.connect(prices.start)
-    worker_process_shutdown.connect(prices.stop)
-
-    # Django or Flask under gunicorn, in gunicorn.conf.py
+    # under gunicorn, in gunicorn.conf.py
     def post_fork(server, worker): prices.start()
     def worker_exit(server, worker): prices.stop()
 
 Construct it at import time: that starts nothing. Start it in the worker process, after the fork.
+Celery and Flask have integrations that do: docs/celery.md, docs/flask.md.
 """
 
 from __future__ import annotations

@@ -80,19 +80,21 @@ class TaskSender:
         """
         if self._failure and time.monotonic() - self._failed_at < self._pause:
             self._lose(f"no attempt for {self._pause:g} s after a failure ({self._failure})")
-        broker = self._open_broker()
         try:
-            self._task.apply_async(
-                (to_json(event),),
-                connection=broker,
-                **{"ignore_result": True, **self._options, "retry": False},
-            )
-        except (OperationalError, OSError, *broker.connection_errors) as error:
+            self._send(event)
+        except (OperationalError, OSError, *self._open_broker().connection_errors) as error:
             forget_locals(error)  # they hold the broker's password, and its sockets
             self._note_failure(f"{type(error).__name__}: {error}")
             self._lose(self._failure, error)
         self.sent += 1
         self._recover()
+
+    def _send(self, event: Event | LiveBook) -> None:
+        self._task.apply_async(
+            (to_json(event),),
+            connection=self._open_broker(),
+            **{"ignore_result": True, **self._options, "retry": False},
+        )
 
     def close(self) -> None:
         """Close the connection; another event opens it again."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import signal
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from kit.programs import BIN, Program, free_port, launched, wait_until
 from kit.redis_server import redis_server
 
 from polymarket_ws.testing import FakeServer, SimulatedExchange
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "celery" / "start.sh"
 
 APP = """
 import json, os
@@ -68,11 +71,11 @@ class Site:
         self.port = free_port()
         self.broker = f"redis://127.0.0.1:{self.port}/0"
         self.client = celery.Celery("tasks", broker=self.broker, backend=self.broker)
-        (folder / "tasks.py").write_text(APP)
 
     @contextmanager
     def worker(self, pool: str, *arguments: str) -> Iterator[Program]:
         """A worker that is ready."""
+        (self.folder / "tasks.py").write_text(APP)
         env = {
             "BROKER": self.broker,
             "MARKET_URL": self.server.url(),
@@ -194,3 +197,35 @@ def test_a_broker_that_is_down(site: Site) -> None:
             assert list(range(1, sent + 1)) == told()
             assert 0 == worker.end(signal.SIGTERM)
             worker.wait_for("is sent again after")
+
+
+@pytest.mark.keeps_descriptors  # as above
+def test_the_example_stores_each_trade_once(site: Site) -> None:
+    """docs/examples/celery: a connection for each of four processes and one for the feed; a trade
+    is stored once; a task quotes; TERM ends worker and Redis.
+    """
+    env = {
+        "ASSET_IDS": json.dumps(site.asset_ids),
+        "MARKET_URL": site.server.url(),
+        "PORT": str(site.port),
+        "NO_PROXY": "*",
+    }
+    with launched(site.folder / "log", "sh", EXAMPLE, cwd=site.folder, env=env) as program:
+        program.wait_for(" ready.")
+        wait_until(lambda: 5 == len(site.server.open_connections()), "connections", program)
+        quote = site.client.send_task("tasks.quote", args=[site.asset_ids[0]]).get(timeout=60)
+        for size in range(1, 21):
+            site.trade(size)
+
+        def stored() -> list[int]:
+            with closing(sqlite3.connect(site.folder / "trades.sqlite3", timeout=30)) as database:
+                return sorted(int(size) for (size,) in database.execute("SELECT size FROM trades"))
+
+        wait_until((site.folder / "trades.sqlite3").exists, "nothing is stored", program)
+        wait_until(lambda: len(stored()) >= 20, "a trade is not stored", program)
+        assert list(range(1, 21)) == stored()
+        assert set(quote) == {"bid", "ask"}
+        assert None not in quote.values()
+        site.client.close()
+        program.end(signal.SIGTERM)
+    assert {1000} == {record.close_code for record in site.server.connections}

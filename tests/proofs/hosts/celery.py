@@ -1,4 +1,4 @@
-"""Celery: the prefork, threads and gevent pools."""
+"""Celery: the prefork, threads, gevent and solo pools."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ from .bench import (
 
 HERE = Path(sys.executable).parent
 
-START_IN_PARENT = documented("tasks.py with -P threads or -P gevent")
-START_IN_CHILD = documented("tasks.py with -P prefork")
+ATTACHED = documented("tasks.py")
+START_IN_PARENT = """
+from celery import signals
+from feed import sub
+
+signals.worker_init.connect(lambda **_: sub.start(), weak=False)
+"""
 
 
 def celery(bench: Bench, pool: str, hooks: str = "") -> subprocess.Popen[str]:
@@ -70,16 +75,21 @@ def celery_live(bench: Bench, pool: str, hooks: str) -> str:
     return f"{seen}; {seconds_to_end(process)}; {close_codes(records)}"
 
 
-@row("Celery prefork", "celery", "worker_process_init, ..._shutdown; a reset; TERM", SERVES)
+@row("Celery prefork", "celery", "attach(); a reset; TERM", SERVES)
 def celery_prefork(bench: Bench) -> str:
-    return celery_live(bench, "prefork", START_IN_CHILD)
+    return celery_live(bench, "prefork", ATTACHED)
 
 
-@row("Celery threads", "celery", "-P threads, worker_init, worker_shutdown; a reset; TERM", SERVES)
+@row("Celery threads", "celery", "attach(); a reset; TERM", SERVES)
 def celery_threads(bench: Bench) -> str:
-    return celery_live(bench, "threads", START_IN_PARENT)
+    return celery_live(bench, "threads", ATTACHED)
 
 
-@row("Celery gevent", "celery", "-P gevent, worker_init, worker_shutdown; a reset; TERM", SERVES)
+@row("Celery gevent", "celery", "attach(); a reset; TERM", SERVES)
 def celery_gevent(bench: Bench) -> str:
-    return celery_live(bench, "gevent", START_IN_PARENT)
+    return celery_live(bench, "gevent", ATTACHED)
+
+
+@row("Celery solo", "celery", "attach(); a reset; TERM", SERVES)
+def celery_solo(bench: Bench) -> str:
+    return celery_live(bench, "solo", ATTACHED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import threading
@@ -95,6 +96,10 @@ def _loopback_lookup(server: Any) -> Iterator[None]:
         lookup.find_assets = real
 
 
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
 def enter_document(namespace: dict[str, Any]) -> None:
     """Give a document's blocks a running exchange, its ids and the keys that it accepts."""
     from polymarket_ws.testing import FakeServer, SimulatedExchange
@@ -112,11 +117,13 @@ def enter_document(namespace: dict[str, Any]) -> None:
             POLYMARKET_API_SECRET="c2VjcmV0",
             POLYMARKET_API_PASSPHRASE="passphrase",
             POLYMARKET_ADDRESS=exchange.wallet,
+            FLASK_POLYMARKET_WS_ASSET_IDS=",".join(exchange.asset_ids[:2]),
+            FLASK_POLYMARKET_WS_MARKET_URL=server.url(),
         )
     )
     server.run()
     yes, no = exchange.asset_ids[:2]
-    namespace.update(server=server, exchange=exchange)
+    namespace.update(server=server, exchange=exchange, is_installed=_is_installed)
     namespace.update(YES=yes, NO=no, MARKET=exchange.market_of(yes))
 
 

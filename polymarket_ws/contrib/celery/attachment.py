@@ -51,7 +51,7 @@ def attach(app: Celery, subscriber: Subscriber, *, scope: Scope = "process") -> 
     app.steps["worker"].add(attachment.make_step())
     for signal, receiver in (
         (signals.worker_process_init, attachment.start_in_child),
-        (signals.worker_process_shutdown, attachment.stop),
+        (signals.worker_process_shutdown, attachment.stop_in_child),
         (signals.worker_shutdown, attachment.stop),
     ):
         signal.connect(receiver, weak=False)
@@ -107,8 +107,15 @@ class Attachment:
         if self.scope == "process" and current_app.main == self.app.main:
             self.subscriber.start()
 
+    def stop_in_child(self, **_: object) -> None:
+        """At the end of such a child. What the main process runs is left alone: the child has
+        copies of its connections to the broker.
+        """
+        if self.scope == "process":
+            self.subscriber.stop()
+
     def stop(self, **_: object) -> None:
-        """At the end of the main process or of a child."""
+        """At the end of the main process."""
         self.subscriber.stop()
         for sender in self.senders:
             sender.close()

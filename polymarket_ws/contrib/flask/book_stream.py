@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, field
 from flask import Response, current_app, request
@@ -16,10 +16,7 @@ from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from polymarket_ws import Disconnected, LiveBook, State, Subscriber
 
-from .feed import KEY
-
-if TYPE_CHECKING:
-    from .feed import Feed
+from .feed import Feed, feed_of
 
 LOOK_SECONDS = 1.0  # between two looks for a client that has left, and for the end
 
@@ -70,12 +67,13 @@ def stream_books(
 
     Raises:
         NotFound: an asset is not subscribed (HTTP 404).
+        ConfigurationError: the application has no PolymarketWS.
         ServiceUnavailable: the subscriber is not running (HTTP 503).
         ValueError: `depth` is less than 1, or `keep_alive` is not above 0.
     """
     if (depth is not None and depth < 1) or not keep_alive > 0:
         raise ValueError("depth must be at least 1, and keep_alive above 0")
-    feed: Feed = current_app.extensions[KEY]
+    feed = feed_of(current_app)
     books = _chosen(feed.subscriber.books, asset_ids)
     if feed.subscriber.state in _ENDED:
         raise ServiceUnavailable(f"the subscriber is {feed.subscriber.state}")

@@ -8,11 +8,11 @@ from flask.cli import AppGroup, with_appcontext
 
 from polymarket_ws import PolymarketWsError, Subscriber
 
-from .feed import KEY, Feed
+from .feed import feed_of
 
 
 def _stream(once_ready: bool, timeout: float) -> None:
-    feed: Feed = current_app.extensions[KEY]
+    feed = feed_of(current_app)
     try:
         if once_ready:
             _check(feed.subscriber, timeout)

@@ -14,7 +14,7 @@ from polymarket_ws.errors import ConfigurationError
 
 from .book_stream import stream_books
 from .command import polymarket_commands
-from .feed import KEY, Feed
+from .feed import KEY, Feed, feed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,31 +90,31 @@ class PolymarketWS(Registrars):
     @property
     def subscriber(self) -> Subscriber:
         """The current application's; RuntimeError outside of an application context."""
-        return _feed_of(None).subscriber
+        return feed_of(current_app).subscriber
 
     @property
     def open_streams(self) -> int:
         """How many responses of `stream_books` this process is sending for the current
         application.
         """
-        return _feed_of(None).open_streams
+        return feed_of(current_app).open_streams
 
     def start(self, app: Flask | None = None) -> bool:
         """Start an application's subscriber here, in the process that serves; None: the current
         application's.
 
         Returns:
-            False in the process of `flask run` that only watches files for the reloader: nothing is
-            started there.
+            False where nothing is started: in the process of `flask run` that only watches files
+            for the reloader, and while another command of `flask` loads the application.
 
         Raises:
             ConfigurationError: as `Subscriber.start`.
         """
-        return _feed_of(app).start()
+        return feed_of(app or current_app).start()
 
     def stop(self, app: Flask | None = None, timeout: float = 5.0) -> bool:
         """Stop it, and end its streams; as `Subscriber.stop`. A later request does not start it."""
-        return _feed_of(app).stop(timeout)
+        return feed_of(app or current_app).stop(timeout)
 
     def stream_books(
         self,
@@ -130,10 +130,3 @@ class PolymarketWS(Registrars):
         self._callbacks.add(registration)
         for feed in list(self._feeds):
             feed.register(registration)
-
-
-def _feed_of(app: Flask | None) -> Feed:
-    feed = (app or current_app).extensions.get(KEY)
-    if not isinstance(feed, Feed):
-        raise ConfigurationError("the application has no PolymarketWS: call init_app(app)")
-    return feed

@@ -8,9 +8,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from polymarket_ws import Subscriber
+from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.logs import Log
 
-from .reloader import is_watcher
+from .command_line import why_not_here
 from .settings import autostarts, make_subscriber
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ class Feed:
             self.register(registration)
 
     def start(self) -> bool:
-        """Start, but in the reloader's watching process; whether it was started."""
-        if is_watcher():
-            logger.info("not started here: the reloader's child serves")
+        """Start, but in a process that does not serve; whether it was started."""
+        if obstacle := why_not_here():
+            logger.info("%s is not started here: %s", self.subscriber.name, obstacle)
             return False
         self.subscriber.start()
         self._decided_in = os.getpid()
@@ -89,3 +90,15 @@ class Feed:
                 callback(argument)
 
         return call
+
+
+def feed_of(app: Flask) -> Feed:
+    """The feed of an application, or of a proxy of one.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    feed = app.extensions.get(KEY)
+    if not isinstance(feed, Feed):
+        raise ConfigurationError("the application has no PolymarketWS: call init_app(app)")
+    return feed

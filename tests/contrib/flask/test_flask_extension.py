@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("flask", reason="needs the extra [flask]")
 
 from flask import Flask, current_app
+from flask.cli import FlaskGroup
 from kit.recorder import Recorder
 
 from polymarket_ws import Credentials, Options
@@ -216,6 +217,24 @@ def test_asset_ids_as_the_environment_has_them(polymarket: PolymarketWS, value: 
         assert {"1", "2"} == wanted.asset_ids
         assert {"0x" + "1" * 64} == wanted.markets
         assert "prices" == polymarket.subscriber.name
+
+
+def test_a_command_that_loads_the_application_does_not_start_it(
+    polymarket: PolymarketWS, server: FakeServer
+) -> None:
+    """`start` at import has no effect under `flask routes`; in a command of one's own it starts."""
+    told: list[bool] = []
+
+    def create_app() -> Flask:
+        app = make_app(polymarket, server)
+        told.append(polymarket.start(app))
+        app.cli.command("follow")(lambda: told.append(polymarket.start()))
+        return app
+
+    for command in ("routes", "follow"):
+        FlaskGroup(create_app=create_app).main([command], standalone_mode=False)
+
+    assert [False, False, True] == told
 
 
 def test_once_ready_tells_of_live_books(polymarket: PolymarketWS, server: FakeServer) -> None:

@@ -14,7 +14,6 @@ pytest.importorskip("celery", reason="needs the extra [celery]")
 pytest.importorskip("redis", reason="needs the extra [hosts]")
 
 import celery
-import kombu.transport.redis  # noqa: F401 - has a selector of its own, from its import on
 import redis
 from kit.programs import free_port
 from kit.recorder import Recorder
@@ -25,6 +24,9 @@ from polymarket_ws.contrib.celery import TaskNotSent, attach, attachment, to_tas
 from polymarket_ws.contrib.celery.sender import to_json
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.testing import FakeServer, make_book, make_last_trade_price
+
+# kombu's Redis transport keeps a selector, older releases several.
+pytestmark = pytest.mark.keeps_descriptors
 
 
 @pytest.fixture(autouse=True)
@@ -168,10 +170,9 @@ def test_a_silent_broker_is_not_asked_for_each_event(sub: Subscriber) -> None:
     assert (1, 101) == (taken, send.lost)
 
 
-@pytest.mark.keeps_descriptors
 def test_lost_events_are_told_to_on_error() -> None:
     """A subscriber whose broker is down counts each lost event and tells on_error of it, and its
-    books go on. (pytest keeps the logged traceback, and a selector of kombu's in it.)
+    books go on.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         broker = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"

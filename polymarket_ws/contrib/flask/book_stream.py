@@ -45,7 +45,10 @@ def end_streams_when(is_over: Callable[[], bool]) -> None:
 
 
 def stream_books(
-    asset_ids: Iterable[str] | None = None, *, depth: int | None = None, keep_alive: float = 15.0
+    asset_ids: str | Iterable[str] | None = None,
+    *,
+    depth: int | None = None,
+    keep_alive: float = 15.0,
 ) -> Response:
     """A response of type text/event-stream: each book as it is now, and again whenever it changes.
 
@@ -59,14 +62,15 @@ def stream_books(
             return stream_books([asset_id])
 
     Args:
-        asset_ids: Token ids that the application's subscriber follows; None is all of them.
+        asset_ids: Token ids, one or several, that the application's subscriber follows; None is all
+            of them.
         depth: Levels of each side; None is all.
         keep_alive: Seconds without a change after which a comment is sent, so that proxies keep the
             connection. A client that has left is noticed within a second where the server shows
             its socket (gunicorn, Werkzeug), else when something is sent.
 
     Raises:
-        NotFound: an asset is not subscribed (HTTP 404).
+        NotFound: an asset is not subscribed, or there is none (HTTP 404).
         ConfigurationError: the application has no PolymarketWS.
         ServiceUnavailable: the subscriber is not running (HTTP 503).
         ValueError: `depth` is less than 1, or `keep_alive` is not above 0.
@@ -81,11 +85,16 @@ def stream_books(
     return Response(stream.lines(), mimetype="text/event-stream", headers=_HEADERS)
 
 
-def _chosen(books: Mapping[str, LiveBook], asset_ids: Iterable[str] | None) -> dict[str, LiveBook]:
-    wanted = list(books) if asset_ids is None else list(map(str, asset_ids))
-    unknown = [asset_id for asset_id in wanted if asset_id not in books]
-    if unknown:
-        raise NotFound(f"asset {unknown[0]} is not subscribed")
+def _chosen(
+    books: Mapping[str, LiveBook], asset_ids: str | Iterable[str] | None
+) -> dict[str, LiveBook]:
+    named = (asset_ids,) if isinstance(asset_ids, str) else asset_ids
+    wanted = list(books if named is None else map(str, named))
+    for asset_id in wanted:
+        if asset_id not in books:
+            raise NotFound(f"asset {asset_id} is not subscribed")
+    if not wanted:
+        raise NotFound("no asset is subscribed")
     return {asset_id: books[asset_id] for asset_id in wanted}
 
 

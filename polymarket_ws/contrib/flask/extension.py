@@ -118,7 +118,7 @@ class PolymarketWS(Registrars):
 
     def stream_books(
         self,
-        asset_ids: Iterable[str] | None = None,
+        asset_ids: str | Iterable[str] | None = None,
         *,
         depth: int | None = None,
         keep_alive: float = 15.0,

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from polymarket_ws import Subscriber
-from polymarket_ws.errors import ConfigurationError
+from polymarket_ws.errors import ConfigurationError, callback_name
 from polymarket_ws.logs import Log
 
 from .command_line import why_not_here
@@ -89,6 +89,7 @@ class Feed:
             with self._app.app_context():
                 callback(argument)
 
+        call.__qualname__ = callback_name(callback)  # a partial has no name of its own
         return call
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -152,6 +153,26 @@ def test_a_filter_and_top_only_are_passed_on(polymarket: PolymarketWS, server: F
     server.settle(ready(polymarket, app))
 
     assert {asset_id} == set(seen.wait_for(1))
+
+
+def test_a_partial_is_named_by_its_function(
+    polymarket: PolymarketWS, server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is logged of a callback that raised names the user's function."""
+    told = Recorder()
+
+    def refuse_trade(reason: str, event: object) -> None:
+        raise LookupError(reason)
+
+    polymarket.on_last_trade_price(partial(refuse_trade, "no table"))
+    polymarket.on_error(told)
+    app = make_app(polymarket, server)
+    polymarket.start(app)
+    ready(polymarket, app)
+    trade(server)
+    told.wait_for(1)
+
+    assert "refuse_trade raised LookupError: no table" in caplog.text
 
 
 def test_an_async_callback_is_refused(polymarket: PolymarketWS) -> None:

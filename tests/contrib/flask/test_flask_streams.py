@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("flask", reason="needs the extra [flask]")
 
 from flask import Flask
+from werkzeug.exceptions import NotFound
 
 from polymarket_ws.contrib.flask import PolymarketWS, stream_books
 from polymarket_ws.contrib.flask import book_stream as streams
@@ -206,6 +207,14 @@ def test_an_unknown_asset_is_not_found(site: Site) -> None:
 
     assert 404 == response.status_code
     assert "77" not in site.subscriber.subscriptions.asset_ids
+
+
+def test_one_id_and_none(site: Site) -> None:
+    """One id may be given as it is; of no asset there is no stream."""
+    with site.app.test_request_context("/"):
+        assert 200 == stream_books(site.asset_ids[0]).status_code
+        with pytest.raises(NotFound, match="no asset is subscribed"):
+            stream_books([])
 
 
 def test_without_a_running_subscriber_there_is_no_stream(site: Site) -> None:

@@ -43,9 +43,11 @@ class Stats:
     """What a Subscriber counted since its last start, at one moment."""
 
     state: State
+    """What it was doing: see `Subscriber.state`."""
     uptime: float
     """Seconds since start(); 0 when not started."""
     connections: tuple[ConnectionStats, ...]
+    """One entry for each connection of the run, those that were drained included."""
     events: Mapping[str, int]
     """Events received per kind ("book", "price_change", ...), delivered or not."""
     decode_errors: int
@@ -94,6 +96,7 @@ class Stats:
     internal_errors: int
     """Exceptions that this package did not foresee; each cost a connection at most."""
     callback_errors: int
+    """Exceptions that callbacks raised."""
     dropped: int
     """Market-data events dropped because `queue_limit` were waiting."""
     discarded: int

@@ -62,14 +62,19 @@ class Disconnected(Event):
     )
 
     channel: str
+    """"market" or "user"."""
     connection: str
+    """The connection's name in the logs and in stats()."""
     generation: int
     """That of the connection that ended; 0 while there has been none."""
     reason: str
+    """One of the words above."""
     detail: str = ""
+    """What happened, in a short phrase; "" where the reason says it all."""
     code: int | None = None
     """The WebSocket close code, or the HTTP status; None without either."""
     will_retry: bool
+    """False when it ended for good: by stop(), by a fatal error, or since nothing is wanted."""
     delay: float | None = None
     """Seconds until the next attempt; None when there is none."""
     attempt: int = 0
@@ -104,6 +109,7 @@ class Gap(Event):
     connection: str
     """The connection's name; "" for "overflow", which concerns the queue."""
     reason: str
+    """One of the words above."""
     asset_ids: tuple[str, ...] = ()
     """The books that were live and are not; for "overflow" the assets of the dropped events."""
     dropped: int = 0
@@ -127,7 +133,9 @@ class Resync(Event):
     _shown: ClassVar[tuple[str, ...]] = ("reason", "channel", "asset_ids", "duration")
 
     channel: str
+    """The Gap's."""
     connection: str
+    """The Gap's."""
     reason: str
     """The Gap's."""
     asset_ids: tuple[str, ...] = ()

@@ -130,10 +130,13 @@ class LastTradePrice(MarketEvent):
     _shown: ClassVar[tuple[str, ...]] = ("asset_id", "side", "price", "size", "timestamp_ms")
 
     market: str
+    """Condition id."""
     asset_id: str
     """The token that the taker traded."""
     price: Decimal
+    """Of one share in USDC, between 0 and 1."""
     size: Decimal
+    """Shares."""
     side: Side
     """The taker's."""
     fee_rate_bps: Decimal | None = field(default=None, metadata=wire("fee_rate_bps", signed=True))
@@ -150,9 +153,13 @@ class TickSizeChange(MarketEvent):
     _shown: ClassVar[tuple[str, ...]] = ("asset_id", "old_tick_size", "new_tick_size")
 
     market: str
+    """Condition id."""
     asset_id: str
+    """Token id."""
     old_tick_size: Decimal
+    """The step until now."""
     new_tick_size: Decimal
+    """The step from now on."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -164,10 +171,15 @@ class BestBidAsk(MarketEvent):
     _shown: ClassVar[tuple[str, ...]] = ("asset_id", "best_bid", "best_ask", "timestamp_ms")
 
     market: str
+    """Condition id."""
     asset_id: str
+    """Token id."""
     best_bid: Decimal | None = None
+    """0 for an empty side; None where the server wrote nothing."""
     best_ask: Decimal | None = None
+    """1 for an empty side; None where the server wrote nothing."""
     spread: Decimal | None = field(default=None, metadata=wire("spread", signed=True))
+    """Best ask less best bid, as the server wrote it."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -177,10 +189,15 @@ class EventMessage(Value):
     _shown: ClassVar[tuple[str, ...]] = ("id", "slug")
 
     id: str = ""
+    """Polymarket's number of it, as text."""
     ticker: str = ""
+    """A short name."""
     slug: str = ""
+    """Its name in the address of its page."""
     title: str = ""
+    """As its page shows it."""
     description: str = ""
+    """The text below the title."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -194,31 +211,47 @@ class NewMarket(MarketEvent):
     _shown: ClassVar[tuple[str, ...]] = ("slug", "market")
 
     id: str
+    """Polymarket's number of the market, as text."""
     market: str
     """Condition id."""
     question: str = ""
+    """As its page shows it."""
     slug: str = ""
+    """Its name in the address of its page."""
     description: str = ""
+    """The text that says how it will be decided."""
     asset_ids: tuple[str, ...] = field(
         default=(), metadata=wire("assets_ids", "asset_ids", "token_ids")
     )
     """Token ids, in the order of `outcomes`."""
     outcomes: tuple[str, ...] = ()
+    """Their names, such as Yes and No."""
     event_message: EventMessage | None = None
+    """The event that it belongs to; None where the server sent none."""
     tags: tuple[str, ...] = ()
+    """Words under which it is filed."""
     condition_id: str | None = None
+    """The same as `market`; None where the server sent none."""
     active: bool | None = None
+    """As the server wrote it: False was seen at the time of the announcement. None without."""
     clob_token_ids: tuple[str, ...] = ()
+    """The same as `asset_ids`; empty where the server sent none."""
     sports_market_type: str | None = None
+    """Such as "moneyline"; "" for a market that is not of sports, None without."""
     line: str | None = None
+    """The handicap or total of a sports market; "" or None without."""
     game_start_time_ms: int | None = field(default=None, metadata=wire("game_start_time"))
     """Milliseconds since 1970; the wire has RFC 3339, "YYYY-MM-DD HH:MM:SS+00" or digits."""
     order_price_min_tick_size: Decimal | None = None
+    """The smallest price step; None where the server sent none."""
     group_item_title: str | None = None
+    """Its name among the markets of its event; "" or None without."""
     taker_base_fee: Decimal | None = field(
         default=None, metadata=wire("taker_base_fee", signed=True)
     )
+    """As the server wrote it; None without."""
     fees_enabled: bool | None = None
+    """Whether trades cost a fee; None where the server sent nothing."""
     fee_schedule: Mapping[str, Any] | None = field(default=None, hash=False)
     """exponent, rate, rebate_rate (strings) and taker_only (bool), as parsed."""
 
@@ -239,18 +272,29 @@ class MarketResolved(MarketEvent):
     _shown: ClassVar[tuple[str, ...]] = ("market", "winning_outcome")
 
     id: str
+    """Polymarket's number of the market, as text."""
     market: str
+    """Condition id."""
     asset_ids: tuple[str, ...] = field(
         default=(), metadata=wire("assets_ids", "asset_ids", "token_ids")
     )
+    """Token ids of its outcomes."""
     winning_asset_id: str | None = None
+    """The token that is worth 1 USDC now; None where the server sent none."""
     winning_outcome: str | None = None
+    """That token's outcome, such as Yes; None where the server sent none."""
     event_message: EventMessage | None = None
+    """The event that it belongs to; None where the server sent none."""
     tags: tuple[str, ...] = ()
+    """Words under which it is filed."""
     question: str | None = None
+    """As its page shows it; None in newer messages."""
     slug: str | None = None
+    """Its name in the address of its page; None in newer messages."""
     description: str | None = None
+    """The text that says how it is decided; None in newer messages."""
     outcomes: tuple[str, ...] = ()
+    """Their names, in the order of `asset_ids`; empty in newer messages."""
 
     @property
     def identity(self) -> Hashable:

@@ -37,4 +37,6 @@ class Frame(Event):
     _shown: ClassVar[tuple[str, ...]] = ("channel", "text")
 
     channel: str
+    """"market" or "user"."""
     text: str
+    """As it came."""

@@ -46,12 +46,17 @@ class Order(OwnEvent):
     type: str | None = field(default=None, metadata=wire("type", expected=True))
     """PLACEMENT, UPDATE (a match) or CANCELLATION; open to more. None of REST."""
     market: str | None = field(default=None, metadata=wire("market", expected=True))
+    """Condition id."""
     asset_id: str | None = field(default=None, metadata=wire("asset_id", expected=True))
+    """Token id."""
     side: Side | None = field(default=None, metadata=wire("side", expected=True))
+    """BUY or SELL."""
     price: Decimal | None = field(default=None, metadata=wire("price", expected=True))
+    """The limit, for one share in USDC."""
     original_size: Decimal | None = field(
         default=None, metadata=wire("original_size", expected=True)
     )
+    """Shares, as it was placed."""
     size_matched: Decimal | None = None
     """Never less than it was told before. None where the server wrote "" (a killed fill-or-kill
     order) and had told nothing before."""
@@ -61,15 +66,19 @@ class Order(OwnEvent):
     owner: str | None = None
     """API key of the owner."""
     order_owner: str | None = None
+    """The same as `owner`; None where the server sent none."""
     associate_trades: tuple[str, ...] = ()
     """Ids of the trades that it took part in."""
     outcome: str | None = None
+    """The token's outcome, such as Yes; None without."""
     created_at_ms: int | None = field(default=None, metadata=wire("created_at", seconds=True))
+    """Milliseconds since 1970; None where the server sent none."""
     expiration_ms: int | None = field(default=None, metadata=wire("expiration", seconds=True))
     """None when it does not expire (the wire's "0")."""
     order_type: str | None = None
     """GTC, GTD, FOK, FAK; open."""
     maker_address: str | None = None
+    """The wallet that the order is of; None where the server sent none."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -79,18 +88,26 @@ class MakerOrder(Value):
     _shown: ClassVar[tuple[str, ...]] = ("order_id", "matched_amount", "price")
 
     order_id: str
+    """The order's hash."""
     owner: str | None = None
+    """API key of its owner; None where the server sent none."""
     matched_amount: Decimal
     """Shares."""
     price: Decimal | None = None
-    """The order's own. REST adds float noise: "0.7210000476613491"."""
+    """At which it was filled, in terms of its own token. REST adds float noise:
+    "0.7210000476613491"."""
     asset_id: str | None = None
     """May be the opposite token, at 1 less the price."""
     maker_address: str | None = None
+    """The wallet that it is of; None where the server sent none."""
     fee_rate_bps: Decimal | None = field(default=None, metadata=wire("fee_rate_bps", signed=True))
+    """In hundredths of a percent; None without."""
     outcome: str | None = None
+    """Its token's outcome, such as Yes; None without."""
     outcome_index: int | None = None
+    """That outcome's place in the market, from 0; None without."""
     side: Side | None = None
+    """BUY or SELL; None where the server sent none."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -106,31 +123,43 @@ class Trade(OwnEvent):
     status: str | None = field(default=None, metadata=wire("status", expected=True))
     """MATCHED, MINED, CONFIRMED (final), RETRYING, FAILED (final); open. Without REST's prefix."""
     type: str | None = None
+    """"TRADE"; None where the server sent none."""
     market: str | None = field(default=None, metadata=wire("market", expected=True))
+    """Condition id."""
     asset_id: str | None = field(default=None, metadata=wire("asset_id", expected=True))
+    """The token that the taker traded."""
     side: Side | None = field(default=None, metadata=wire("side", expected=True))
     """The taker's."""
     size: Decimal | None = field(default=None, metadata=wire("size", expected=True))
     """The taker's, in all."""
     price: Decimal | None = field(default=None, metadata=wire("price", expected=True))
+    """The taker's, for one share in USDC."""
     taker_order_id: str | None = None
+    """The hash of the taker's order; None where the server sent none."""
     owner: str | None = None
     """API key of the taker."""
     trade_owner: str | None = None
+    """An API key, as the server wrote it; None without."""
     match_time_ms: int | None = field(
         default=None, metadata=wire("match_time", "matchtime", seconds=True)
     )
     """The docs of June 2026 said "matchtime": accepted too."""
     last_update_ms: int | None = field(default=None, metadata=wire("last_update", seconds=True))
+    """Milliseconds since 1970; None where the server sent none."""
     fee_rate_bps: Decimal | None = field(default=None, metadata=wire("fee_rate_bps", signed=True))
+    """In hundredths of a percent; None without."""
     outcome: str | None = None
+    """The token's outcome, such as Yes; None without."""
     maker_address: str | None = None
+    """A wallet, as the server wrote it; None without."""
     transaction_hash: str | None = None
     """May be "" while MATCHED."""
     bucket_index: int | None = None
+    """The server's number of this part of a trade that was settled in several; None without."""
     trader_side: str | None = None
     """TAKER or MAKER: your part. Your own side, size and price are in the trade's `Fill`s."""
     maker_orders: tuple[MakerOrder, ...] = ()
+    """The resting orders that it filled, those of other users too."""
 
 
 @frozen(kw_only=True, repr=False)
@@ -146,12 +175,15 @@ class Fill(OwnEvent):
     _shown: ClassVar[tuple[str, ...]] = ("order_id", "role", "status", "side", "price", "size")
 
     trade_id: str
+    """The trade's id."""
     order_id: str | None
     """One's own order; None where the trade does not name the taker's."""
     market: str | None
+    """Condition id."""
     asset_id: str | None
     """The order's own token: perhaps the opposite of the trade's."""
     outcome: str | None
+    """Of that token, such as "Yes"."""
     side: Side | None
     """What one's own order did."""
     price: Decimal | None
@@ -159,6 +191,7 @@ class Fill(OwnEvent):
     size: Decimal
     """Shares that this order was filled with."""
     fee_rate_bps: Decimal | None
+    """The order's fee rate, in hundredths of a percent."""
     role: str
     """"TAKER" or "MAKER"."""
     status: str | None

@@ -64,9 +64,13 @@ class OpenOrder:
     """A resting order, as `SimulatedExchange.open_orders` shows it."""
 
     id: str
+    """The order's hash."""
     asset_id: str
+    """Token id."""
     side: Side
+    """BUY or SELL."""
     price: Decimal
+    """For one share in USDC."""
     remaining: Decimal
     """Shares not matched yet."""
     own: bool

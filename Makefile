@@ -12,7 +12,7 @@ SUITE := NO_PROXY='*'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format types imports coverage coverage-report test-hosts recovery stop-times forks hosts hostile faults soak fuzz proofs standby bench structure costs account build test-oldest test-newest ci clean
+.PHONY: help demo test docs lint format types imports coverage coverage-report test-hosts recovery stop-times forks hosts hostile faults soak fuzz proofs standby bench structure costs account build test-oldest test-newest ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 14
@@ -22,8 +22,9 @@ help:  ## this list
 	@python='$(PYTHON)'; [ -n "$$python" ] || python=$$(bash .ci/python default) || exit 1; \
 	echo "making .venv with $$python" && rm -rf .venv && "$$python" -m venv .venv
 
-.venv/demo.stamp .venv/test.stamp .venv/lint.stamp .venv/hosts.stamp: setup.cfg pyproject.toml | .venv/bin/python
+.venv/demo.stamp .venv/docs.stamp .venv/test.stamp .venv/lint.stamp .venv/hosts.stamp: setup.cfg pyproject.toml | .venv/bin/python
 .venv/demo.stamp: EXTRAS = testing,rest
+.venv/docs.stamp: EXTRAS = docs
 .venv/test.stamp: EXTRAS = test,official
 .venv/lint.stamp: EXTRAS = test,official,lint
 .venv/hosts.stamp: EXTRAS = test,official,hosts
@@ -37,6 +38,10 @@ demo: .venv/demo.stamp  ## a live table from a simulated exchange (SECONDS=15)
 
 test: .venv/test.stamp  ## the whole suite but for test-hosts, documentation included (ARGS="-k name" goes to pytest)
 	@$(SUITE) $(RUN) $(if $(COVERAGE),coverage run -m) pytest -q --ignore-glob='tests/contrib/*/*' $(ARGS)
+
+docs: .venv/docs.stamp  ## the documentation as a site, in docs/_build; a warning is an error
+	@$(RUN) sphinx -E -W --keep-going -q -j auto -b html docs docs/_build
+	@echo "docs/_build/index.html: $$(find docs/_build -name '*.html' | wc -l) pages"
 
 lint: .venv/lint.stamp  ## ruff: rules and format
 	@$(RUN) ruff check .
@@ -129,9 +134,10 @@ structure: .venv/test.stamp  ## figures of the package's structure: rooms, sizes
 costs: .venv/test.stamp  ## count the hot path's calls anew, for tests/whole/test_costs.py
 	@cd tests && ../.venv/bin/python -m whole.test_costs
 
-build: .venv/lint.stamp  ## sdist and wheel; the demo from the wheel in an empty environment
+build: .venv/lint.stamp  ## sdist and wheel, the README as their page; the demo from the wheel in an empty environment
 	@rm -rf build dist .venv-wheel
 	@$(RUN) build --quiet
+	@$(RUN) twine check --strict dist/*
 	@.venv/bin/python -m venv .venv-wheel
 	@.venv-wheel/bin/python $(PIP_INSTALL) "$$(ls dist/*.whl)[testing]"
 	@cd dist && ../.venv-wheel/bin/polymarket-ws demo --seconds 2
@@ -156,5 +162,5 @@ ci:  ## everything that has to hold before a change lands
 	@bash .ci/run
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-* .fuzz build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* .fuzz build dist docs/_build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	rm -rf *.egg-info

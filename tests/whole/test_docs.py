@@ -192,11 +192,20 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_page_is_reachable(page: Path) -> None:
-    """index.md leads to each page of docs/, and README.md to each but the index."""
+    """index.md leads to each page of docs/."""
     if page.parent != DOCS or page.name == "index.md":
         return
     assert f"({page.name})" in (DOCS / "index.md").read_text(encoding="utf-8")
-    assert f"(docs/{page.name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_stands_alone() -> None:
+    """README.md has no relative link, which would lead nowhere on PyPI, and names real files."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    files = re.findall(r"`(docs/[\w./-]+)`", text)
+
+    assert [] == [link for link in links if "://" not in link and not link.startswith("#")]
+    assert [] == [file for file in files if not (ROOT / file).exists()]
 
 
 @pytest.mark.parametrize(

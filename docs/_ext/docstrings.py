@@ -22,7 +22,14 @@ _CONFIG = Config(napoleon_use_rtype=False)
 # Outside of backticks: as many follow as an even number.
 _WORD_END = re.compile(r"(\w)_(?!\w)(?=[^`]*(?:`[^`]*`[^`]*)*$)")
 # The other classes are made by the package: how is no concern of its users.
-_MADE_BY_USERS = {"Credentials", "FakeServer", "Options", "SimulatedExchange", "Subscriber"}
+_MADE_BY_USERS = {
+    "Credentials",
+    "FakeServer",
+    "Options",
+    "SimulatedExchange",
+    "Subscriber",
+    "SubscriberCollector",
+}
 
 
 def _restructured(lines: list[str]) -> list[str]:

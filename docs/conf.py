@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pygments.lexers.special import TextLexer
-from sphinx.application import Sphinx
-
 import polymarket_ws
 
 HERE = Path(__file__).parent
@@ -22,6 +19,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "docstrings",
+    "flowchart",
     "api_links",
     "completeness",
     "page_map",
@@ -57,8 +55,3 @@ html_search_scorer = str(HERE / "_ext" / "search_scorer.js")
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
-
-
-def setup(app: Sphinx) -> None:
-    """Show the source of the one diagram as it is: drawing it needs a program of its own."""
-    app.add_lexer("mermaid", TextLexer)

@@ -64,7 +64,8 @@ class ApiLinks(SphinxPostTransform):
             return None
         name = named[1]
         if not self.env.docname.startswith(_REFERENCE):
-            return short_names.get(name)
+            is_plain_word = named[0].isalpha()  # `books` may be a room, `run` a word of a command
+            return None if is_plain_word and name.islower() else short_names.get(name)
         # In a docstring: a member of the class that it is of, before anything else.
         of = self._described(literal)
         while of:

@@ -1,8 +1,8 @@
-// Pages for those who change the package come after those for its users.
-const FOR_DEVELOPERS = /^(architecture|glossary|benchmarks|project\/)/;
+// What is for those who change the package, or test with it, comes after what is for its users.
+const LAST = /^(architecture|glossary|benchmarks|project\/|reference\/testing)/;
 
 Scorer = {
-  score: ([docname, , , , score]) => (FOR_DEVELOPERS.test(docname) ? score - 100 : score),
+  score: ([docname, , , , score]) => (LAST.test(docname) ? score - 100 : score),
   objNameMatch: 11,
   objPartialMatch: 6,
   objPrio: { 0: 15, 1: 5, 2: -5 },

@@ -32,7 +32,6 @@ nitpick_ignore_regex = [
     ("py:class", r".*\.ObservedSubscriber"),  # a protocol: any Subscriber
 ]
 
-suppress_warnings = ["myst.header"]  # CONTRIBUTING.md has no second level
 myst_heading_anchors = 4  # the anchors of headings that a link may name, as the forges have them
 
 default_role = "literal"  # docstrings are written with single backticks

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _HEADING = re.compile(r"## (.+)")
 _FILE_LINK = re.compile(r"\[[\w./-]+\.md\]\(([\w./-]+\.md(?:#[\w-]+)?)\)")  # shown by its title
+_FOLDER_LINK = re.compile(r"\[([^]]+)\]\(examples(?:/[\w-]+)*/?\)")  # which the site does not have
 _INCLUDED = {  # of files outside of docs/ the site has pages
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
@@ -64,6 +65,7 @@ def _read_page(app: Sphinx, docname: str, content: list[str]) -> None:
         pages = read_pages(text)
         listed = {docname, *(page.name for page in pages)}
         text += _sidebar(pages, sorted(app.env.found_docs - listed))
+    text = _FOLDER_LINK.sub(r"\1", text)
     content[0] = _FILE_LINK.sub(r"[](\1)", text)
 
 

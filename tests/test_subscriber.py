@@ -376,8 +376,8 @@ class TestSubscriptions:
         with sub:
             record = server.wait_for_connection("user")
             sub.subscribe(markets=[padded])
-            for market in (short, padded, short.upper()):
-                server.send(make_order(market=market))
+            for number, market in enumerate((short, padded, short.upper())):
+                server.send(make_order(id=str(number), market=market))
             _settle(server, sub)
             sub.unsubscribe(markets=[short])
             assert server.wait_until(lambda: not record.open, DEADLINE)

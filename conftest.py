@@ -97,7 +97,8 @@ def _loopback_lookup(server: Any) -> Iterator[None]:
 
 
 def _is_installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.origin is not None  # docs/examples/flask is no module
 
 
 def enter_document(namespace: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("celery", reason="needs the extra [celery]")
+pytest.importorskip("celery.signals", reason="needs the extra [celery]")
 pytest.importorskip("redis", reason="needs the extra [hosts]")
 
 import celery

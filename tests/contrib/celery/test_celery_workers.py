@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("celery", reason="needs the extra [celery]")
+pytest.importorskip("celery.signals", reason="needs the extra [celery]")
 pytest.importorskip("redis", reason="needs the extra [hosts]")
 pytest.importorskip("gevent", reason="needs the extra [hosts]")
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-pytest.importorskip("flask", reason="needs the extra [flask]")
+pytest.importorskip("flask.cli", reason="needs the extra [flask]")
 
 from flask import Flask, current_app
 from flask.cli import FlaskGroup

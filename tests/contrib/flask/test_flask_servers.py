@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("flask", reason="needs the extra [flask]")
+pytest.importorskip("flask.cli", reason="needs the extra [flask]")
 pytest.importorskip("gevent", reason="needs the extra [hosts]")
 pytest.importorskip("gunicorn", reason="needs the extra [hosts]")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("flask", reason="needs the extra [flask]")
+pytest.importorskip("flask.cli", reason="needs the extra [flask]")
 
 from flask import Flask
 from werkzeug.exceptions import NotFound

@@ -50,7 +50,7 @@ def draw(source: str) -> str:
             places[name] = (x + own // 2, 8 + number * _ROW)
             x += own
     return _SVG.format(
-        label=escape(", ".join(f"{begin} imports {end}" for begin, end in arrows)),
+        label=escape(", ".join(f"{titles[begin]} to {titles[end]}" for begin, end in arrows)),
         width=max(widths),
         height=len(rows) * _ROW,
         arrows="\n".join(_path([places[name] for name in way]) for way in ways),

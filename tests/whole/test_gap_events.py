@@ -235,7 +235,7 @@ def test_unsubscribing_all_ends_the_gap_without_a_word(server: FakeServer) -> No
 
 def test_the_user_channel_has_gaps_too(server: FakeServer) -> None:
     """Of no asset, since it is about all of one's own; it ends when the channel is open again."""
-    with Story(server, "", credentials=KEYS) as story:
+    with Story(server, "", credentials=KEYS, heartbeat_interval=0.1) as story:
         server.disconnect(channel="user")
         [resync] = story.resyncs.wait_for(1)
 
@@ -248,7 +248,7 @@ def test_the_user_channel_has_gaps_too(server: FakeServer) -> None:
 
 def test_each_connection_has_its_own_gap(server: FakeServer) -> None:
     """Losing the user channel touches no book, and no gap of the market channel."""
-    with Story(server, credentials=KEYS) as story:
+    with Story(server, credentials=KEYS, heartbeat_interval=0.1) as story:
         server.disconnect(channel="user")
         story.resyncs.wait_for(1)
 

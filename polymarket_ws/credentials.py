@@ -41,7 +41,8 @@ class Credentials:
             None: the signer's. Not a secret.
 
     Raises:
-        ConfigurationError: a part is empty or not a str, or an address is none.
+        ConfigurationError: a part is empty, not a str, or has a blank at an end or a line break; or
+            an address is none.
     """
 
     __slots__ = ("_address", "_api_key", "_funder", "_passphrase", "_secret")
@@ -60,10 +61,9 @@ class Credentials:
         address: str | None = None,
         funder: str | None = None,
     ) -> None:
-        wrong = _first_wrong(api_key=api_key, secret=secret, passphrase=passphrase)
-        if wrong is not None:
+        if problem := _problem(api_key=api_key, secret=secret, passphrase=passphrase):
             del api_key, secret, passphrase  # some tracebacks show the locals
-            raise ConfigurationError(f"Credentials: {wrong} must be a non-empty str")
+            raise ConfigurationError(f"Credentials: {problem}")
         wrong = _first_no_address(address=address, funder=funder)
         if wrong is not None:
             del api_key, secret, passphrase, address, funder  # a swapped argument may be a secret
@@ -90,7 +90,7 @@ class Credentials:
             if all(map(_is_set, names)):
                 addresses = [name for name in _ADDRESS_VARIABLES if _is_set(name)]
                 logger.info("credentials read from %s", ", ".join((*names, *addresses)))
-                parts = (os.environ[name] for name in names)
+                parts = (os.environ[name].strip() for name in names)
                 return cls(*parts, *map(_address_in, _ADDRESS_VARIABLES))
         incomplete = next(
             (names for names in _VARIABLES if any(map(_is_set, names))), _VARIABLES[0]
@@ -156,8 +156,14 @@ def _address_in(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
 
 
-def _first_wrong(**parts: object) -> str | None:
-    return next((n for n, v in parts.items() if not isinstance(v, str) or not v.strip()), None)
+def _problem(**parts: object) -> str:
+    """What is wrong with a part, without it; "" for nothing."""
+    for name, value in parts.items():
+        if not isinstance(value, str) or not value.strip():
+            return f"{name} must be a non-empty str"
+        if value != value.strip() or not value.isprintable():
+            return f"{name} has a blank or a line break at an end, or within: read it with strip()"
+    return ""
 
 
 def _first_no_address(**addresses: object) -> str | None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from attrs import define, evolve, field
 
+from polymarket_ws.condition_ids import condition_key
 from polymarket_ws.events import Event, Fill, Order, Trade
 
 from .completeness import Completeness
@@ -64,6 +65,9 @@ class AccountCore:
     """Whether messages that were told before are returned again. They change nothing."""
     tick_of: TickOf = no_tick
     """The price step of an asset, where it is known."""
+    markets: frozenset[str] | None = None
+    """Keys of the condition ids that the channel tells of; None is all. The others' orders and
+    trades stay known, as they were."""
     completeness: Completeness = field(factory=Completeness)
     seeded: bool = False
     """Whether what was held at the start was asked for. Whoever reconciles sets it."""
@@ -191,13 +195,21 @@ class AccountCore:
         return tuple(self._open_trades.last_told_before(before))
 
     def open_orders(self) -> list[Order]:
-        """The orders that can still be matched."""
+        """The orders that can still be matched, of the markets that the channel tells of."""
         found = map(self.orders.get, self._open_orders.told_at.copy())
-        return [order for order in found if order is not None and is_open(order)]
+        return [o for o in found if o is not None and is_open(o) and self.is_followed(o.market)]
+
+    def is_followed(self, market: str | None) -> bool:
+        """Whether the channel tells of this market; of one that is not known it may."""
+        return self.markets is None or market is None or condition_key(market) in self.markets
 
     def fills(self, order_id: str | None = None, asset_id: str | None = None) -> list[Fill]:
         """The fills of one order, one asset, or all; oldest first."""
         return self._holdings.fills(order_id, asset_id)
+
+    def fills_in(self, trade_id: str) -> list[Fill]:
+        """The fills of one's own orders in one trade."""
+        return [row.fill for row in list(self._holdings.of_trade(trade_id).values())]
 
     def filling(self, order_id: str) -> tuple[Filling, Order | None]:
         """Whether an order is filled, and the order as it is known."""
@@ -222,7 +234,7 @@ class AccountCore:
             confirmed=size - pending,
             pending=pending,
             average_price=average_price,
-            complete=self.complete and self.seeded,
+            complete=self.complete and self.seeded and self.is_followed(ledger.market),
         )
 
     # Orders.

@@ -10,9 +10,13 @@ from attrs import frozen
 
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Order, Trade
+from polymarket_ws.rest.failures import RequestFailed, UnexpectedAnswer
 from polymarket_ws.wire.decode import decode_listed_order, decode_listed_trade
 from polymarket_ws.wire.fields import read_id, read_number, read_text
 from polymarket_ws.wire.json_text import InvalidValue
+
+POSITION = "position"
+"""The `event_type` of an error in a position."""
 
 Row = Mapping[str, Any]
 _T = TypeVar("_T")
@@ -60,7 +64,7 @@ class Listing:
     orders: tuple[Order, ...]
     trades: tuple[Trade, ...]
     positions: tuple[ListedPosition, ...] | None
-    """None when they were not asked for."""
+    """None when they were not asked for, did not come, or were not understood."""
     flaws: tuple[DecodeError, ...]
     """What was not understood: a row, or, where its `lost` is False, a part of one."""
     received_ms: int
@@ -91,10 +95,15 @@ def read_listing(service: Service, question: Question, wall_ns: Callable[[], int
     trades = understood(service.trades(after_seconds=question.trades_after), decode_listed_trade)
     for trade_id in question.trade_ids:
         trades += understood(service.trades(id=trade_id), decode_listed_trade)
-    orders = understood(service.open_orders(), decode_listed_order)
     positions = None
-    if question.with_positions:
-        positions = understood(service.positions(), _read_position)
+    if question.with_positions:  # soon after the trades: what is confirmed in between is unsure
+        try:
+            positions = understood(service.positions(), _read_position)
+        except (RequestFailed, UnexpectedAnswer) as error:  # orders and trades are worth the more
+            flaws.append(_position_flaw("$", f"positions were not listed: {error}", lost=False))
+        if any(flaw.event_type == POSITION and flaw.lost for flaw in flaws):
+            positions = None
+    orders = understood(service.open_orders(), decode_listed_order)
     received_ms = wall_ns() // 1_000_000
     return Listing(orders, trades, positions, tuple(flaws), received_ms, service.clock_offset)
 
@@ -115,4 +124,8 @@ def _read_position(row: Any, received_at_ns: int, flaws: list[DecodeError]) -> L
         reason = "a position without this field"
     except InvalidValue as error:
         reason = error.reason
-    raise DecodeError(f"$.{key}", reason, event_type="position")
+    raise _position_flaw(f"$.{key}", reason, lost=True)
+
+
+def _position_flaw(path: str, reason: str, *, lost: bool) -> DecodeError:
+    return DecodeError(path, reason, event_type=POSITION, lost=lost)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum, auto
 from operator import attrgetter
 
@@ -199,8 +199,16 @@ class Ledger:
 
     def _sum_up(self) -> None:
         size, cost = self._after[-1] if self._after else self._base
-        average = None if cost is None or size <= 0 else (cost / size).quantize(_PLACES).normalize()
-        self.total = size, self._pending, average
+        self.total = size, self._pending, _average(size, cost)
+
+
+def _average(size: Decimal, cost: Decimal | None) -> Decimal | None:
+    if cost is None or size <= 0:
+        return None
+    try:
+        return (cost / size).quantize(_PLACES).normalize()
+    except InvalidOperation:  # a price that is none: it has too many digits
+        return None
 
 
 def _counts(row: Row) -> bool:

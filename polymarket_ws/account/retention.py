@@ -45,10 +45,9 @@ class Retention:
         return self._surplus()
 
     def _surplus(self) -> str | None:
-        known = len(self._open) + len(self._ended)
-        if known > KEPT and self._ended:
+        if len(self._ended) > KEPT:
             return self._ended.popitem(last=False)[0]
-        if known > MOST_OPEN:
+        if len(self._open) > MOST_OPEN:
             id_ = self._open.popitem(last=False)[0]
             del self.told_at[id_]
             self.dropped += 1

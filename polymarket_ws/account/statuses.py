@@ -50,6 +50,8 @@ def order_step(order: Order) -> OrderStep:
         return True, matched, _CANCELED
     if status == "MATCHED" and not _may_rest(order):
         return True, matched, _MATCHED
+    if status in ("", "LIVE") and matched and matched == order.original_size:
+        return True, matched, _MATCHED
     if not status and order.type == "UPDATE":
         return False, matched, _LIVE_RANK + 1  # a match, of which nothing is said
     return False, matched, _ORDER_RANKS.get(status, _LIVE_RANK)

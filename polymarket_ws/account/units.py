@@ -13,7 +13,7 @@ from decimal import Decimal
 import attrs
 from attrs import define
 
-from polymarket_ws.events import Order
+from polymarket_ws.events import Order, plain
 from polymarket_ws.logs import Log
 
 logger = Log(__name__)
@@ -32,7 +32,8 @@ class Units:
     _told: bool = False
 
     def in_shares(self, listed: Iterable[Order], known: Mapping[str, Order]) -> tuple[Order, ...]:
-        """The listed orders with their sizes in shares; unchanged while the unit is not known.
+        """The listed orders with their sizes in shares; None while the unit is not known, and what
+        was listed is in `extra` then.
 
         Args:
             listed: Orders as the service lists them.
@@ -42,12 +43,15 @@ class Units:
         self._look_for_evidence(orders, known)
         if self.divisor == MILLIONTHS:
             return tuple(map(_divided, orders))
-        if self.divisor is None and orders and not self._told:
-            self._told = True
-            logger.warning(
-                "it cannot be told yet whether open orders are listed in shares or in millionths "
-                "of a share: sizes of orders that the stream has not told are as they are listed"
-            )
+        if self.divisor is None:
+            sized = any(order.original_size for order in orders)
+            if sized and not self._told:
+                self._told = True
+                logger.warning(
+                    "it cannot be told yet whether open orders are listed in shares or in "
+                    "millionths of a share: sizes that the stream has not told are None"
+                )
+            return tuple(map(_without_sizes, orders))
         return orders
 
     def _look_for_evidence(self, orders: tuple[Order, ...], known: Mapping[str, Order]) -> None:
@@ -74,3 +78,13 @@ def _divided(order: Order) -> Order:
         original_size=None if size is None else size / MILLIONTHS,
         size_matched=None if matched is None else matched / MILLIONTHS,
     )
+
+
+def _without_sizes(order: Order) -> Order:
+    listed = {
+        f"listed_{name}": plain(value)
+        for name in ("original_size", "size_matched")
+        if (value := getattr(order, name)) is not None
+    }
+    extra = {**order.extra, **listed}
+    return attrs.evolve(order, original_size=None, size_matched=None, extra=extra)

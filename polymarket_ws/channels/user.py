@@ -56,6 +56,12 @@ class UserView(BooklessView):
 
     account: AccountCore
 
+    def want(self, wanted: Wanted) -> None:
+        """What was not wanted until now was not told."""
+        if wanted.ids != self.account.markets:
+            self.account.markets = wanted.ids
+            self.account.completeness.interrupt()
+
     def take(self, decoded: Decoded, now: float) -> Taken:
         event = decoded.event  # of this channel it is always made
         return Taken(False, (), told=() if event is None else self.account.apply(event, now))

@@ -51,7 +51,8 @@ class Readiness:
     @property
     def is_reconciled(self) -> bool:
         """Whether no account is to be compared with REST yet."""
-        return all(r.is_complete for shard in self._shards for r in shard.reconcilers)
+        shards = self._shards.wanted()
+        return all(r.is_complete for shard in shards for r in shard.reconcilers)
 
     def missing(self, asset_ids: frozenset[str] | None) -> Missing:
         """What wait_ready waits for, of all that is subscribed or of these assets."""

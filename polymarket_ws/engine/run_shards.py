@@ -210,7 +210,7 @@ class RunShards:
         )
 
     def _is_market_wanted(self, market: str | None) -> bool:
-        return self._markets is None or condition_key(market or "") in self._markets
+        return self._markets is None or market is None or condition_key(market) in self._markets
 
     def _account_service(self, credentials: Credentials) -> Service | None:
         """Who lists the account over REST; None, and a word about it, when nobody can."""

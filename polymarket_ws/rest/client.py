@@ -23,7 +23,12 @@ from urllib3 import HTTPResponse, Retry
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 
-from polymarket_ws.errors import ConnectionLost, PolymarketWsError, forget_locals
+from polymarket_ws.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    PolymarketWsError,
+    forget_locals,
+)
 from polymarket_ws.logs import Log, printable
 from polymarket_ws.net.attempt import Attempt
 from polymarket_ws.net.deadline import shut_down
@@ -130,6 +135,10 @@ class RestClient:
         except ConnectionLost as error:
             detail = f"no answer: {error}"
             raise RequestFailed(url, detail, retry_after=error.retry_after) from error
+        except ConfigurationError:  # the certificate, the proxy
+            raise
+        except ValueError:  # a header cannot be written: the error shows it, and it may be a key
+            raise RequestFailed(url, "the request cannot be written") from None
         except (HTTPError, HTTPException, OSError) as error:
             now = time.monotonic()
             what = _words(error) if now < deadline else f"none within {now - began_at:.1f} s"
@@ -214,7 +223,7 @@ def _refusal(url: str, reply: _Reply) -> RequestFailed:
         detail += f": it asks to wait {seconds:g} s"
     elif 300 <= reply.status < 400:
         detail += ": redirects are not followed"
-    return RequestFailed(url, detail, status=reply.status, retry_after=seconds)
+    return RequestFailed(url, detail, status=reply.status, retry_after=seconds, kind=reply.kind)
 
 
 def _retry_after(text: str) -> float | None:

@@ -34,7 +34,6 @@ _MOST_POSITIONS = 100_000
 _REQUEST_SECONDS = 30.0
 # A date has whole seconds, and an answer may be on its way for some.
 _SKEW_SECONDS = 5.0
-_REFUSALS = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
 
 
 @define(eq=False)
@@ -83,7 +82,7 @@ class ClobAccount:
 
     def positions(self) -> Iterator[Row]:
         """What the wallet holds, as the data service lists it; raises as `open_orders` does."""
-        client = self._client(self.options.data_url)
+        client = RestClient(self.options.data_url, self.options, self.abort)
         for offset in range(0, _MOST_POSITIONS, _POSITIONS_PAGE):
             query = [
                 ("user", self.holder),
@@ -99,7 +98,7 @@ class ClobAccount:
         raise UnexpectedAnswer(f"the list of positions has more than {_MOST_POSITIONS} rows")
 
     def _pages(self, path: str, query: Sequence[tuple[str, str]]) -> Iterator[Row]:
-        client = self._client(self.options.rest_url)
+        client = RestClient(self.options.rest_url, self.options, self.abort, self._compare_clocks)
         cursor, seen = "", set[str]()
         for _ in range(_MOST_PAGES):
             more = [("next_cursor", cursor)] if cursor else []
@@ -123,11 +122,16 @@ class ClobAccount:
         try:
             return self._get_signed(client, url, path)
         except RequestFailed as error:
-            if error.status not in _REFUSALS:
+            if not _is_verdict(error):
                 raise
             refusal = error
         if self.clock_offset != signed_with:
-            return self._get(client, url, path)
+            try:
+                return self._get_signed(client, url, path)
+            except RequestFailed as error:
+                if not _is_verdict(error):
+                    raise
+                refusal = error
         raise KeyRefused(refusal.url, refusal.detail, status=refusal.status)
 
     def _get_signed(self, client: RestClient, url: str, path: str) -> object:
@@ -152,8 +156,12 @@ class ClobAccount:
         )
         self.clock_offset = offset
 
-    def _client(self, url: str) -> RestClient:
-        return RestClient(url, self.options, self.abort, self._compare_clocks)
+
+def _is_verdict(error: RequestFailed) -> bool:
+    """Whether an answer is about the key."""
+    if error.status == http.HTTPStatus.FORBIDDEN:
+        return "json" in error.kind.lower()
+    return error.status == http.HTTPStatus.UNAUTHORIZED
 
 
 def _deadline() -> float:

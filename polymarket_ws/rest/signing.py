@@ -24,9 +24,14 @@ def signed_headers(
         path: Without the query string, which is not signed.
 
     Raises:
-        AuthenticationError: the secret is no base64 text.
+        AuthenticationError: the secret is no base64 text, or another part fits in no header.
     """
     api_key, secret, passphrase = credentials.reveal()
+    if not (api_key.isascii() and passphrase.isascii()):
+        del api_key, secret, passphrase  # some tracebacks show the locals
+        raise AuthenticationError(
+            "the API key or the passphrase has a character that no HTTP header can carry"
+        )
     return {
         "POLY_ADDRESS": address,
         "POLY_API_KEY": api_key,

@@ -14,7 +14,6 @@ import threading
 
 from polymarket_ws.account.listing import Listing, Service
 from polymarket_ws.account.reconciliation import Reconciliation
-from polymarket_ws.channels.wanted import Wanted
 from polymarket_ws.connection.backoff import delay
 from polymarket_ws.connection.connection import Connection
 from polymarket_ws.connection.connector import Connector
@@ -31,7 +30,8 @@ from .listing_thread import ListingThread
 logger = Log(__name__)
 
 REFUSALS = 2  # of a key, in a row: one may be a fault of the service
-REFUSED_SECONDS = 1.0  # between them
+LATER_REFUSALS = 5  # of one that it has known in this run, with a backoff
+REFUSED_SECONDS = 1.0  # between them at the start
 _FAILURES = (RequestFailed, UnexpectedAnswer, PolymarketWsError, RuntimeError)
 # For some 90 s 425, then 503 for two minutes (docs.polymarket.com).
 _RESTARTING = {
@@ -66,7 +66,7 @@ class Reconciler:
         self._owner = owner
         self._asking: ListingThread | None = None
         self._threads: tuple[threading.Thread, ...] = ()  # the newest: it outlives its answer
-        self._wanted: Wanted | None = None  # what was subscribed last
+        self._followed: tuple[frozenset[str] | None, ...] = ()  # what was subscribed last
         self._interruptions: int | None = None  # by then; None while the channel is not subscribed
         self._refused = 0
         self._generation_refused = 0
@@ -114,11 +114,12 @@ class Reconciler:
         if not connection.is_subscribed:
             if self._interruptions is not None:
                 self._interruptions = None
-                self.plan.lost()
+                self.plan.lost(now)
         else:
-            if self._wanted not in (None, connection.wanted):
-                completeness.interrupt()
-            self._wanted = connection.wanted
+            followed = (connection.wanted.ids,)
+            if self._followed not in ((), followed):
+                self.plan.wanted_changed()
+            self._followed = followed
             if self._interruptions != completeness.interruptions:
                 self._interruptions = completeness.interruptions
                 self.plan.subscribed(now)
@@ -141,13 +142,16 @@ class Reconciler:
 
     def _take(self, outcome: Listing | Exception, now: float) -> None:
         if isinstance(outcome, Listing):
-            self._in_a_row, self._refused, self.last_error = 0, 0, None
+            self._in_a_row = self._refused = 0
+            lost = [str(flaw) for flaw in outcome.flaws if flaw.lost]
+            self.last_error = f"a listed row was not understood: {lost[0]}" if lost else None
             self._connection.trust_credentials(True)
             completeness = self.plan.core.completeness
             was_complete = completeness.complete
             items: list[Item] = [*self.plan.take(outcome, now)]
             if completeness.complete and not was_complete:
                 logger.info("%s: reconciled with REST", self._connection.name)
+            if completeness.complete:  # also where the user has confirmed it meanwhile
                 items += self._failover.gaps.end_all(now)
             self._owner.deliver(items)
         elif isinstance(outcome, KeyRefused):
@@ -162,14 +166,16 @@ class Reconciler:
 
     def _take_refusal(self, refusal: KeyRefused, now: float) -> None:
         self._refused += 1
-        if self._refused < REFUSALS:
-            self.plan.failed(now, REFUSED_SECONDS)
+        was_known = self.plan.completed > 0
+        if self._refused < (LATER_REFUSALS if was_known else REFUSALS):
+            seconds = self._delay(refusal) if was_known else REFUSED_SECONDS
+            self.plan.failed(now, seconds, self._service.clock_offset)
             return
         self._owner.fail(
             AuthenticationError(
-                f"REST refuses the API key {REFUSALS} times ({refusal.detail}): derive it with "
-                "Polymarket's client for the address that signs (Credentials.address); keys made "
-                "in the web page and builder keys are refused"
+                f"REST refuses the API key {self._refused} times ({refusal.detail}): derive it "
+                "with Polymarket's client for the address that signs (Credentials.address); keys "
+                "made in the web page and builder keys are refused"
             )
         )
 
@@ -181,7 +187,7 @@ class Reconciler:
         # Without any HTTP status nobody knows about the key, and the channel's closes count again.
         self._connection.trust_credentials(status is not None)
         seconds = self._delay(failure)
-        self.plan.failed(now, seconds)
+        self.plan.failed(now, seconds, self._service.clock_offset)
         cause = _RESTARTING.get(status or 0, "")
         detail = f"{failure} ({cause})" if cause else str(failure)
         told = ReconciliationFailed(detail, attempt=self._in_a_row, delay=seconds)
@@ -193,4 +199,6 @@ class Reconciler:
     def _delay(self, failure: Exception) -> float:
         retry_after = getattr(failure, "retry_after", None)
         random = self._connector.clock.random()
-        return delay(self._in_a_row - 1, self._connector.options, retry_after, random)
+        return delay(
+            self._in_a_row + self._refused - 1, self._connector.options, retry_after, random
+        )

@@ -48,7 +48,7 @@ def fill(size: int, status: str = "MATCHED") -> Fill:
         (order("MATCHED", 10), [], FILLED),
         (order("MATCHED", 10), [fill(10, "CONFIRMED")], FILLED),
         (order("MATCHED", 10), [fill(4), fill(6, "FAILED")], ENDED),
-        (order("LIVE", 10), [fill(6, "FAILED")], OPEN),
+        (order("LIVE", 10), [fill(6, "FAILED")], ENDED),
         (order("MATCHED", None), [], FILLED),
         (order("MATCHED", None, original_size=None), [fill(1, "FAILED")], ENDED),
         (order("MATCHED", 9, order_type="FAK"), [], FILLED),

@@ -16,6 +16,7 @@ from polymarket_ws.account.reconciliation import (
     MOST_IDS,
     OVERLAP_SECONDS,
     RECHECK_SECONDS,
+    RESEED_SECONDS,
     Reconciliation,
 )
 from polymarket_ws.errors import DecodeError
@@ -72,10 +73,15 @@ class Story:
 
     core: AccountCore = field(factory=lambda: AccountCore(KEY))
     now: float = 100.0
+    has_asked: bool = True
+    """Whether the early question was answered by nothing."""
     plan: Reconciliation = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.plan = Reconciliation(self.core, STALENESS, STARTED)
+        if self.has_asked:
+            self.plan.question(self.now)
+            self.answer(positions=None)
 
     def subscribe(self) -> None:
         self.plan.subscribed(self.now)
@@ -83,7 +89,7 @@ class Story:
     def lose(self) -> None:
         self.now += 1
         self.core.completeness.interrupt()
-        self.plan.lost()
+        self.plan.lost(self.now)
 
     def ask(self) -> Question:
         """At the deadline, which must not be never."""
@@ -101,7 +107,8 @@ class Story:
     ) -> list[Event | DecodeError]:
         """What a listing brings."""
         held = None if positions is None else tuple(positions)
-        listing = Listing(tuple(orders), tuple(trades), held, tuple(flaws), 5000, offset)
+        received_ms = int(1000 * (STARTED + self.now - 100))
+        listing = Listing(tuple(orders), tuple(trades), held, tuple(flaws), received_ms, offset)
         return self.plan.take(listing, self.now)
 
     def reconcile(self, *orders: Order) -> None:
@@ -118,8 +125,9 @@ def story() -> Story:
     return Story()
 
 
-def test_it_asks_at_once_and_again_when_an_answer_can_count(story: Story) -> None:
+def test_it_asks_at_once_and_again_when_an_answer_can_count() -> None:
     """The first answer fills the views early, and says whether the key is right."""
+    story = Story(has_asked=False)
     assert 0 == story.plan.deadline
     first = story.ask()
     assert not first.with_positions
@@ -137,8 +145,9 @@ def test_it_asks_at_once_and_again_when_an_answer_can_count(story: Story) -> Non
     assert float("inf") == story.plan.deadline
 
 
-def test_a_channel_that_is_closed_makes_no_answer_count(story: Story) -> None:
+def test_a_channel_that_is_closed_makes_no_answer_count() -> None:
     """However fresh it is."""
+    story = Story(has_asked=False)
     story.ask()
     story.answer()
     assert not story.core.complete
@@ -196,21 +205,29 @@ def test_a_change_of_what_was_there_before_the_start_is_told(story: Story) -> No
     assert {"Trade", "Fill", "Order"} == kinds
 
 
-def test_the_servers_clock_decides_what_was_before_the_start(story: Story) -> None:
-    """It is 50 s behind: a trade that it dates 40 s before our start came after it."""
+def test_the_servers_clock_decides_what_was_before_the_start() -> None:
+    """It is 50 s behind: a trade that it dates 40 s before our start came after it. Our clock may
+    be set right later: the start stays where it was.
+    """
+    story = Story(has_asked=False)
     story.subscribe()
     story.ask()
 
     assert 2 == len(story.answer([], [trade("t1", -40.0)], offset=-50.0))
+    story.ask()
+    assert 2 == len(story.answer([], [trade("t2", -30.0)], offset=0.0))
 
 
-def test_trades_are_asked_for_from_the_newest_known(story: Story) -> None:
+def test_trades_are_asked_for_from_the_newest_known() -> None:
     """Less the overlap; at first from a day before the start, by the server's clock."""
+    story = Story(has_asked=False)
     assert STARTED - FIRST_TRADES_SECONDS == story.ask().trades_after
-    story.answer(offset=7.0)
+    story.plan.failed(story.now, 0.0, 7.0)
     story.subscribe()
+    story.now += STALENESS
     assert STARTED + 7 - FIRST_TRADES_SECONDS == story.ask().trades_after
 
+    story.now += 50
     story.answer([], [trade("t1", 30.0), trade("t0", 10.0)])
     story.core.apply(trade("t2", 40.0), story.now)
     story.core.apply(trade("t3", status="MATCHED", match_time_ms=None), story.now)
@@ -223,22 +240,26 @@ def test_trades_are_asked_for_from_the_newest_known(story: Story) -> None:
 def test_old_trades_that_are_not_final_are_asked_for_by_id(story: Story) -> None:
     """/data/trades filters by match time, and their status may have changed since."""
     story.core.apply(trade("old", -FIRST_TRADES_SECONDS - 5, "MATCHED"), 0.0)
-    story.core.apply(trade("undated", status="MINED", match_time_ms=None), 0.0)
+    at_ms = int(1000 * (STARTED - 50))
+    undated = trade("undated", status="MINED", match_time_ms=None, timestamp_ms=at_ms)
+    story.core.apply(undated, 0.0)
     story.core.apply(trade("new", 5.0, "MATCHED"), 0.0)
     story.core.apply(trade("done", -FIRST_TRADES_SECONDS - 5), 0.0)
 
+    story.subscribe()
     assert ["old", "undated"] == sorted(story.ask().trade_ids)
 
 
 def test_many_old_trades_are_listed_together(story: Story) -> None:
-    """From the oldest on, but for those without a time."""
+    """From the oldest on; one without a time was matched within a day of its message."""
     for number in range(MOST_IDS + 1):
         story.core.apply(trade(f"t{number}", -FIRST_TRADES_SECONDS - number - 1, "MATCHED"), 0.0)
     story.core.apply(trade("undated", status="MINED", match_time_ms=None), 0.0)
 
+    story.subscribe()
     question = story.ask()
 
-    assert ("undated",) == question.trade_ids
+    assert () == question.trade_ids
     oldest = STARTED - FIRST_TRADES_SECONDS - MOST_IDS - 1
     assert oldest - OVERLAP_SECONDS == question.trades_after
 
@@ -257,7 +278,8 @@ def test_an_absent_order_has_ended_when_two_listings_agree(story: Story) -> None
     (ended,) = story.answer()
 
     assert isinstance(ended, Order)
-    assert ("o1", "UNKNOWN", "rest", 5000) == (
+    server_ms = int(1000 * (STARTED + story.now - 100))
+    assert ("o1", "UNKNOWN", "rest", server_ms) == (
         ended.id,
         ended.status,
         ended.source,
@@ -351,7 +373,7 @@ def test_positions_start_from_what_is_held(story: Story) -> None:
     story.core.apply(trade("t0", -10.0), 0.0, tell=False)
     story.subscribe()
     story.ask()
-    story.core.apply(trade("t9", 5.0, asset_id="2"), story.now)
+    story.core.apply(trade("t9", 5.0, "MATCHED", asset_id="2"), story.now)
     held = [ListedPosition("1", MARKET, Decimal(150), Decimal("0.4"))]
     story.answer([], [trade("t1", 1.0), trade("t2", 2.0, "MATCHED")], held)
 
@@ -391,18 +413,84 @@ def test_only_subscribed_markets_are_taken(story: Story) -> None:
 
 
 def test_a_failure_is_tried_again(story: Story) -> None:
-    """After a delay that the owner chooses."""
+    """After a delay that the owner chooses, also over a reconnect; not while the channel is closed,
+    if the key is known.
+    """
     story.subscribe()
     story.ask()
     story.plan.failed(story.now, 3.5)
-
     assert story.now + 3.5 == story.plan.deadline
+
+    at = story.plan.deadline
+    story.lose()
+    assert float("inf") == story.plan.deadline
+    story.subscribe()
+    assert at == story.plan.deadline
+    story.lose()
+    story.plan.refused()
+    story.ask()
+    story.plan.failed(story.now, 1.0)
+    assert story.now + 1 == story.plan.deadline
+
+
+def test_an_interruption_a_second_puts_nothing_off_for_ever(story: Story) -> None:
+    """What a listing brings is told; complete it is not."""
+    for _ in range(5):
+        story.subscribe()
+        story.now += 1
+    assert story.plan.deadline <= story.now
+    story.ask()
+    assert story.answer([], [trade()])
+    assert not story.core.complete
+
+
+def test_a_market_that_is_new_is_listed_from_the_beginning(story: Story) -> None:
+    """Its trades and positions, too."""
+    story.subscribe()
+    story.ask()
+    story.answer([], [trade("t1", 1.0)])
+    story.plan.wanted_changed()
+    story.core.completeness.interrupt()
+    story.subscribe()
+
+    question = story.ask()
+
+    assert question.with_positions
+    assert STARTED - FIRST_TRADES_SECONDS == question.trades_after
+
+
+def test_a_trade_that_is_confirmed_while_it_is_asked_is_counted_once(story: Story) -> None:
+    """Nobody knows whether the total has it, so the positions are listed again."""
+    story.core.apply(trade("t1", 1.0, "MATCHED"), story.now)
+    story.core.apply(trade("t2", 1.0, "MATCHED", asset_id="2"), story.now)
+    story.subscribe()
+    story.ask()
+    story.core.apply(trade("t1", 1.0, source="stream"), story.now)
+    held = [ListedPosition(asset, MARKET, Decimal(20), None) for asset in ("1", "2")]
+    story.answer([], [trade("t2", 1.0, "MATCHED", asset_id="2")], held)
+
+    assert Decimal("10.5") == story.core.position("1").size
+    assert Decimal("30.5") == story.core.position("2").size
+    assert not story.core.position("1").complete
+    assert story.now + RESEED_SECONDS == story.plan.deadline
+    story.ask()
+    story.answer([], [], held)
+    assert (20, True) == (story.core.position("1").size, story.core.position("1").complete)
+
+
+def test_a_match_in_the_future_hides_no_later_trade(story: Story) -> None:
+    """A wrong time of the server's."""
+    story.subscribe()
+    story.ask()
+    story.answer([], [trade("t1", 864_000.0)])
+    story.lose()
+    story.subscribe()
+
+    assert story.ask().trades_after <= STARTED + story.now - 100
 
 
 def test_a_refusal_is_asked_about_at_once(story: Story) -> None:
     """Whether the key is wrong, REST knows."""
-    story.ask()
-    story.answer()
     story.plan.refused()
     assert 0 == story.plan.deadline
 

@@ -17,11 +17,11 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_one_that_ended_longest_ago_goes_first() -> None:
     """Open ones stay, and being told again makes an ended one no younger."""
     kept = Retention()
-    told = [("a", True), ("b", False), ("b", False), ("c", False), ("d", False)]
+    told = [("a", True), *((id_, False) for id_ in "bbcde")]
 
     surplus = [kept.tell(id_, 0.0, is_open=is_open) for id_, is_open in told]
 
-    assert [None, None, None, "b", "c"] == surplus
+    assert [None, None, None, None, "b", "c"] == surplus
     assert (0, ["a"]) == (kept.dropped, kept.last_told_before(1.0))
 
 
@@ -40,9 +40,10 @@ def test_what_ended_may_be_open_again() -> None:
     kept = Retention()
     for is_open in (True, False, True):
         kept.tell("a", 0.0, is_open=is_open)
-    kept.tell("b", 0.0, is_open=False)
+    for id_ in "bc":
+        kept.tell(id_, 0.0, is_open=False)
 
-    assert "b" == kept.tell("c", 0.0, is_open=False)
+    assert "b" == kept.tell("d", 0.0, is_open=False)
     assert ["a"] == kept.last_told_before(1.0)
 
 

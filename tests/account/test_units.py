@@ -56,12 +56,18 @@ def test_a_size_that_can_be_no_millionths_tells_shares(size: str) -> None:
 
 
 def test_what_cannot_be_told_is_left_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    """By the size alone, an order that REST told itself, or one that has another size."""
+    """By the size alone, an order that REST told itself, or one that has another size. No size is
+    shown then but among the extra fields.
+    """
     units = Units()
     for known in ({}, told("a", "100", "rest"), told("a", "77")):
         with caplog.at_level(logging.WARNING):
-            assert ["100000000 0"] == sizes(units.in_shares([listed("a", "100000000")], known))
+            (order,) = units.in_shares([listed("a", "100000000")], known)
+            assert ["None None"] == sizes((order,))
+            assert "100000000" == order.extra["listed_original_size"]
 
     assert units.divisor is None
     assert 1 == len(caplog.records)
     assert () == Units().in_shares([], {})
+    assert ["None None"] == sizes(Units().in_shares([listed("a", None, None)], {}))
+    assert 1 == len(caplog.records)

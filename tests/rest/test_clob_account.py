@@ -13,6 +13,7 @@ import pytest
 from kit.loopback import Server, read_head, wait_for_end
 
 from polymarket_ws.credentials import Credentials
+from polymarket_ws.errors import AuthenticationError, ConfigurationError
 from polymarket_ws.options import Options
 from polymarket_ws.rest import client, clob
 from polymarket_ws.rest.clob import ClobAccount
@@ -33,6 +34,7 @@ class Service(Server):
         self.targets: list[str] = []
         self.status = status
         self.date: float | None = None
+        self.kind = "Content-Type: application/json\r\n"
         self._answer_to = answer
         super().__init__(self._serve_one)
 
@@ -45,7 +47,7 @@ class Service(Server):
         query = {k: v[0] for k, v in parse_qs(parts.query).items()}
         body = json.dumps(self._answer_to(parts.path, query))
         date = "" if self.date is None else f"Date: {formatdate(self.date, usegmt=True)}\r\n"
-        head = f"HTTP/1.1 {self.status}\r\nContent-Length: {len(body)}\r\n{date}\r\n"
+        head = f"HTTP/1.1 {self.status}\r\nContent-Length: {len(body)}\r\n{date}{self.kind}\r\n"
         connection.sendall((head + body).encode())
         wait_for_end(connection)
 
@@ -140,10 +142,14 @@ def test_a_refused_key_is_told(status: str) -> None:
     assert 1 == len(server.heads)
 
 
-def test_another_failure_is_not_the_keys() -> None:
-    """404 from a wrong URL."""
-    not_found = Service(lambda path, query: {}, "404 Not Found")
-    with not_found as server, pytest.raises(RequestFailed) as caught:
+@pytest.mark.parametrize(
+    ("status", "kind"), [("404 Not Found", "application/json"), ("403 Forbidden", "text/html")]
+)
+def test_another_failure_is_not_the_keys(status: str, kind: str) -> None:
+    """A wrong URL; a page of what stands before the service."""
+    refusing = Service(lambda path, query: {}, status)
+    refusing.kind = f"Content-Type: {kind}\r\n"
+    with refusing as server, pytest.raises(RequestFailed) as caught:
         list(account(server).open_orders())
 
     assert not isinstance(caught.value, KeyRefused)
@@ -188,3 +194,33 @@ def test_nothing_is_asked_after_stop() -> None:
             list(asked.open_orders())
 
     assert time.monotonic() - began_at < 20
+
+
+def test_two_hosts_whose_clocks_differ_are_asked_once_more() -> None:
+    """And not for ever: each refusal tells another time."""
+    times = iter(range(1_790_000_100, 1_790_100_000, 100))
+
+    def answer(path: str, query: dict[str, str]) -> object:
+        server.date = float(next(times))
+        return {"error": "Invalid timestamp"}
+
+    with Service(answer, "401 Unauthorized") as server, pytest.raises(KeyRefused):
+        list(account(server).open_orders())
+
+    assert 2 == len(server.heads)
+
+
+@pytest.mark.parametrize("phrase", ["phrase\n", "pässe"])
+def test_a_part_that_fits_in_no_header_shows_nowhere(phrase: str) -> None:
+    """The error of the HTTP library would show it."""
+    if phrase.endswith("\n"):
+        with pytest.raises(ConfigurationError, match="strip") as refused:
+            Credentials("key", KEY, phrase)
+        assert "phrase has" in str(refused.value)
+        return
+    with Service(lambda path, query: {"data": []}) as server:
+        asked = account(server)
+        asked.credentials = Credentials("key", KEY, phrase)
+        with pytest.raises(AuthenticationError, match="no HTTP header") as caught:
+            list(asked.open_orders())
+    assert phrase not in str(caught.value)

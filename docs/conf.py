@@ -30,6 +30,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!polymarket_ws).*"),  # the names of other packages
     ("py:class", r".*\.[A-Z]"),  # type variables
     ("py:class", r".*\.ObservedSubscriber"),  # a protocol: any Subscriber
+    ("py:class", r".*\.celery\.sender\.Task"),  # a protocol: any task of Celery
 ]
 
 myst_heading_anchors = 4  # the anchors of headings that a link may name, as the forges have them

@@ -20,7 +20,9 @@ _SHORT = ("Subscriber", "Options")  # whose members the pages name without their
 
 
 def _short_names(env: BuildEnvironment) -> dict[str, str]:
-    """The full name of each entry of the reference, by the names that a page may use for it."""
+    """The full name of each entry of the reference, by the names that a page may use for it. Of
+    several the one that is nearest to the package.
+    """
     found: dict[str, set[str]] = {}
     for name, entry in env.get_domain("py").objects.items():
         if entry.aliased or not entry.docname.startswith(_REFERENCE):
@@ -33,7 +35,12 @@ def _short_names(env: BuildEnvironment) -> dict[str, str]:
             names.add(short[1])
         for each in names:
             found.setdefault(each, set()).add(name)
-    return {short: names.pop() for short, names in found.items() if len(names) == 1}
+    nearest: dict[str, str] = {}
+    for short_name, candidates in found.items():
+        first, *others = sorted(candidates, key=lambda name: name.count("."))
+        if all(name.count(".") > first.count(".") for name in others):
+            nearest[short_name] = first
+    return nearest
 
 
 class ApiLinks(SphinxPostTransform):

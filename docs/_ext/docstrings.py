@@ -26,6 +26,7 @@ _MADE_BY_USERS = {
     "Credentials",
     "FakeServer",
     "Options",
+    "PolymarketWS",
     "SimulatedExchange",
     "Subscriber",
     "SubscriberCollector",

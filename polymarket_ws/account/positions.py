@@ -32,6 +32,7 @@ class Position:
     """
 
     asset_id: str
+    """Token id."""
     market: str | None
     """The condition id; None where no fill has named it."""
     size: Decimal

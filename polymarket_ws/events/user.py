@@ -157,7 +157,7 @@ class Trade(OwnEvent):
     bucket_index: int | None = None
     """The server's number of this part of a trade that was settled in several; None without."""
     trader_side: str | None = None
-    """TAKER or MAKER: your part. Your own side, size and price are in the trade's `Fill`s."""
+    """TAKER or MAKER: your part. Your own side, size and price are in each `Fill` of the trade."""
     maker_orders: tuple[MakerOrder, ...] = ()
     """The resting orders that it filled, those of other users too."""
 

@@ -28,7 +28,7 @@ class ConnectionRecord:
     status: int = 0
     """Of the HTTP answer, such as 101 or 429; 0 before there was one."""
     headers: dict[str, str] = field(factory=dict, repr=False)
-    """Of the HTTP request, names in lower case, keys and signatures as "***"."""
+    """Of the HTTP request, names in lower case, keys and signatures as `***`."""
     texts: list[str] = field(factory=list, repr=False)
     """Texts received from the client, PING included, secrets as they are on the wire."""
     pings: int = 0

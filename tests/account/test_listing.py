@@ -104,4 +104,4 @@ def test_positions_that_do_not_come_cost_nothing_else() -> None:
 
     listing = read(Down([ROW]), Question(0.0, with_positions=True))
     assert (1, None) == (len(listing.orders), listing.positions)
-    assert [False] == [flaw.lost for flaw in listing.flaws]
+    assert [False] == [flaw.lost for flaw in listing.flaws if flaw.event_type == "position"]

@@ -243,3 +243,12 @@ def test_the_environment_may_have_addresses(
     assert [f"credentials read from {', '.join(SECOND)}, POLYMARKET_ADDRESS"] == caplog.messages
     environment.setenv("POLYMARKET_FUNDER", WALLET)
     assert WALLET == Credentials.from_env().funder
+
+
+@pytest.mark.parametrize("part", [" key", "key\n", "k\ney"])
+def test_a_part_with_a_line_break_is_refused(part: str) -> None:
+    """As one that was read from a file; the part is not shown."""
+    with pytest.raises(ConfigurationError, match=r"passphrase has a blank.*strip") as caught:
+        Credentials("key", "c2VjcmV0", part)
+
+    assert part not in str(caught.value)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from polymarket_ws.errors import DecodeError
 from polymarket_ws.events import Event, Order, Trade
@@ -155,6 +155,10 @@ class Reconciliation:
     def take(self, listing: Listing, now: float) -> list[Event | DecodeError]:
         """Merge a listing; returns what to tell, in time's order."""
         asked_at, self._asked_at, self._needs_verdict = self._asked_at, None, False
+        # Asked for by a clock that proved wrong, and so perhaps for trades of the server's future.
+        is_skewed = abs(listing.clock_offset - self._clock_offset) > OVERLAP_SECONDS
+        if is_skewed:
+            listing = evolve(listing, positions=None)
         self._clock_offset = listing.clock_offset
         self._server_ahead = listing.received_ms / 1000 + listing.clock_offset - now
         told = self._merge(listing, now if asked_at is None else asked_at)
@@ -163,7 +167,9 @@ class Reconciliation:
         lost = any(flaw.lost and flaw.event_type != POSITION for flaw in listing.flaws)
         self._due_at = _NEVER
         if self._subscribed_at is not None:
-            if self._is_fresh:
+            if is_skewed:
+                self._due_at = now
+            elif self._is_fresh:
                 told += self._end_absent(listing, self._subscribed_at, now)
                 self._conclude(listing, now, is_whole=not lost)
             else:

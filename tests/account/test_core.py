@@ -246,6 +246,26 @@ def test_a_later_fill_of_a_part_is_counted() -> None:
     assert ["trade", "fill"] == kinds(core.apply(trade(status="MINED", size=Decimal(6)), 3.0))
 
 
+def test_the_fills_in_a_trade() -> None:
+    """Of one's own orders; of a trade that is not known there are none."""
+    core = AccountCore(KEY)
+    core.apply(trade(), 0.0)
+
+    assert ["o1"] == [fill.order_id for fill in core.fills_in("t1")]
+    assert [] == core.fills_in("t2")
+
+
+def test_orders_of_a_market_that_is_not_followed_are_not_open_ones() -> None:
+    """Nobody tells of them any more; those of no market may be of any."""
+    core = AccountCore(KEY, markets=frozenset({MARKET}))
+    core.apply(order("a", status="LIVE"), 0.0)
+    core.apply(order("b", status="LIVE", market="0x" + "b" * 64), 0.0)
+    core.apply(order("c", status="LIVE", market=None), 0.0)
+
+    assert ["a", "c"] == [found.id for found in core.open_orders()]
+    assert {"a", "b", "c"} == set(core.orders)
+
+
 def test_trades_that_are_not_final() -> None:
     """Those last told before a moment."""
     core = AccountCore(KEY)

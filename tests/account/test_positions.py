@@ -76,6 +76,7 @@ def held(*fills: Fill) -> Held:
         ([fill("a", "10", None), fill("b", "-4"), fill("c", "1", "0.4")], 7, None),
         ([fill("a", "10", None), fill("b", "-10"), fill("c", "1", "0.4")], 1, "0.4"),
         ([fill("a", "10", "0.4"), fill("b", "1", None)], 11, None),
+        ([fill("a", "10", "1E+30")], 10, None),
     ],
 )
 def test_the_average_is_what_the_held_shares_cost(

@@ -218,6 +218,21 @@ def test_the_servers_clock_decides_what_was_before_the_start() -> None:
     assert 2 == len(story.answer([], [trade("t2", -30.0)], offset=0.0))
 
 
+def test_a_listing_by_a_wrong_clock_does_not_count() -> None:
+    """It was asked for trades of the server's future; the next one is asked for at once."""
+    story = Story(has_asked=False)
+    story.subscribe()
+    story.now += STALENESS
+    story.ask()
+    story.answer(offset=-5_000_000.0)
+    assert not story.core.complete
+    assert story.now == story.plan.deadline
+
+    assert STARTED - 5_000_000 - FIRST_TRADES_SECONDS == story.ask().trades_after
+    story.answer(offset=-5_000_000.0)
+    assert story.core.complete
+
+
 def test_trades_are_asked_for_from_the_newest_known() -> None:
     """Less the overlap; at first from a day before the start, by the server's clock."""
     story = Story(has_asked=False)

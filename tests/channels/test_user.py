@@ -97,3 +97,18 @@ def test_the_user_dialect_is_what_it_says() -> None:
     )
     assert DIALECT.read_control("PONG", Wanted()) is not None
     assert "SECRET" not in repr(DIALECT)
+
+
+def test_what_was_not_wanted_was_not_told() -> None:
+    """Another set of markets interrupts the account; a part that is not understood does not."""
+    view = UserView(account=AccountCore())
+    before = view.account.completeness.interruptions
+
+    view.want(Wanted(None))
+    view.take_flaw(DecodeError("$.fee", "?", event_type="order", lost=False), 0.0)
+    assert before == view.account.completeness.interruptions
+
+    view.want(Wanted(frozenset({"0xm"})))
+    view.want(Wanted(frozenset({"0xm"})))
+    assert before + 1 == view.account.completeness.interruptions
+    assert frozenset({"0xm"}) == view.account.markets

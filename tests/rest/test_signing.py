@@ -39,6 +39,14 @@ def test_the_headers() -> None:
     } == headers
 
 
+def test_a_part_that_fits_in_no_header_is_told() -> None:
+    """Without showing it."""
+    with pytest.raises(AuthenticationError, match="no HTTP header") as caught:
+        signed_headers(Credentials("key", KEY, "pässe"), ADDRESS, 7, "GET", "/data/orders")
+
+    assert "pässe" not in str(caught.value)
+
+
 @pytest.mark.parametrize("secret", ["no base64!", f"{SECRET}é", "abcde"])
 def test_a_secret_that_is_no_key_is_told(secret: str) -> None:
     """By what to do, and without the secret."""

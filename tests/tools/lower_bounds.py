@@ -11,6 +11,7 @@ SETUP_CFG = Path(__file__).resolve().parents[2] / "setup.cfg"
 EXTRAS = (
     "fast",
     "notebook",
+    "prometheus",
     "rest",
     "socks",
     "testing",

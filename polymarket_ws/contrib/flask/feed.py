@@ -30,11 +30,15 @@ class Feed:
     Attributes:
         subscriber: The application's own.
         open_streams: How many responses of `stream_books` are being sent.
+        callback_names: The event of each callback that was registered.
+        exits: What callbacks raised to end the process.
     """
 
     def __init__(self, app: Flask, in_stream: Callbacks) -> None:
         self.subscriber: Subscriber = make_subscriber(app.config)
         self.open_streams = 0
+        self.callback_names: list[str] = []
+        self.exits: list[SystemExit] = []
         self._app = app
         self._in_stream = in_stream
         self._lock = threading.Lock()
@@ -51,6 +55,7 @@ class Feed:
             market=registration.markets,
             **more,
         )
+        self.callback_names.append(registration.name)
 
     def register_stream_callbacks(self) -> None:
         """Call back those, too, that only `flask polymarket stream` runs."""
@@ -86,8 +91,12 @@ class Feed:
     def _in_context(self, callback: Callback) -> Callback:
         @functools.wraps(callback, updated=())
         def call(argument: object) -> None:
-            with self._app.app_context():
-                callback(argument)
+            try:
+                with self._app.app_context():
+                    callback(argument)
+            except SystemExit as error:
+                self.exits.append(error)
+                raise
 
         call.__qualname__ = callback_name(callback)  # a partial has no name of its own
         return call

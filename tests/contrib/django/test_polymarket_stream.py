@@ -21,7 +21,7 @@ def test_each_event_is_written_once_and_sigterm_ends_it_with_0(project: Project)
     assert 0 == running.end(signal.SIGTERM)
     assert list(range(100)) == project.rows()
     assert [1000] == [record.close_code for record in project.server.connections]
-    assert "1 handler, of prices.subscriptions" in running.log
+    assert "following 2 assets with 1 handler of prices.subscriptions" in running.log
     assert "stopped: 102 events, 0 failed calls, 0 dropped, 0 discarded" in running.log
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -201,11 +202,15 @@ def test_without_init_app_it_says_so(polymarket: PolymarketWS) -> None:
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"ASSETS": ["1"]}, "POLYMARKET_WS_ASSETS is no setting"),
+        ({"ASSETS": ["1"]}, "POLYMARKET_WS_ASSETS is no setting, but POLYMARKET_WS_ASSET_IDS is"),
+        ({"NOTHING_AT_ALL": 1}, "POLYMARKET_WS_NOTHING_AT_ALL is no setting; there are ASSET_IDS"),
+        ({"AUTOSTART": "False"}, "AUTOSTART must be True or False, not 'False'; .* JSON"),
         ({"OPTIONS": {"verify": "top"}}, "must be Options, not dict"),
         ({"CREDENTIALS": "key"}, "POLYMARKET_WS_CREDENTIALS must be"),
-        ({"VERIFY": "maybe"}, "verify"),
-        ({"ASSET_IDS": "0xabc"}, "condition id"),
+        ({"VERIFY": "maybe"}, "POLYMARKET_WS_VERIFY must be 'hash' or"),
+        ({"ASSET_IDS": "0xabc"}, "POLYMARKET_WS_ASSET_IDS: .*condition id"),
+        ({"MARKETS": "1" * 77}, "POLYMARKET_WS_MARKETS: .*token id"),
+        ({"MARKETS": "0x" + "1" * 64}, "POLYMARKET_WS_.*needs credentials"),
     ],
 )
 def test_a_wrong_setting_is_refused(
@@ -217,6 +222,30 @@ def test_a_wrong_setting_is_refused(
 
     with pytest.raises(ConfigurationError, match=sentence):
         polymarket.init_app(app)
+
+
+def test_flask_shows_a_wrong_setting_as_a_sentence(
+    polymarket: PolymarketWS, server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`flask` ends with 1 and the sentence, without a traceback."""
+
+    def create_app() -> Flask:
+        return make_app(polymarket, server, POLYMARKET_WS_VERIFI="top")
+
+    with pytest.raises(SystemExit) as ended:
+        FlaskGroup(create_app=create_app).main(["polymarket", "stream"])
+
+    assert 1 == ended.value.code
+    assert capsys.readouterr().err.startswith(
+        "Error: POLYMARKET_WS_VERIFI is no setting, but POLYMARKET_WS_VERIFY is;"
+    )
+
+
+def test_a_name_may_be_a_number(polymarket: PolymarketWS, server: FakeServer) -> None:
+    """The environment's text 3 is read as a number."""
+    app = make_app(polymarket, server, POLYMARKET_WS_NAME=3)
+    with app.app_context():
+        assert "3" == polymarket.subscriber.name
 
 
 @pytest.mark.parametrize("value", [["1", "2"], "1,2", "1 2", (1, 2)])
@@ -263,7 +292,7 @@ def test_once_ready_tells_of_live_books(polymarket: PolymarketWS, server: FakeSe
     app = make_app(polymarket, server)
     done = app.test_cli_runner().invoke(args=["polymarket", "stream", "--once-ready"])
 
-    assert (0, "ready: 2 books are live\n") == (done.exit_code, done.output)
+    assert (0, "ready: 2 live books\n") == (done.exit_code, done.output)
     assert server.wait_until(lambda: server.connections[0].close_code == 1000)
 
 
@@ -275,3 +304,40 @@ def test_once_ready_tells_what_is_missing(polymarket: PolymarketWS, server: Fake
 
     assert 1 == done.exit_code
     assert "123" in done.output
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [(["--once-ready"], "nothing to wait for"), ([], "nothing to follow")]
+)
+def test_nothing_configured_is_refused(
+    polymarket: PolymarketWS, server: FakeServer, more: list[str], words: str
+) -> None:
+    """Without assets and credentials there is nothing that could become live."""
+    app = make_app(polymarket, server, POLYMARKET_WS_ASSET_IDS=[])
+    done = app.test_cli_runner().invoke(args=["polymarket", "stream", *more])
+
+    assert (1, True) == (done.exit_code, words in done.output), done.output
+
+
+def test_a_callback_may_end_it_with_an_exit_code(
+    polymarket: PolymarketWS, server: FakeServer
+) -> None:
+    """sys.exit(3) in a callback is the exit code of the command; the last line is printed."""
+    polymarket.on_book(lambda book: sys.exit(3))
+    app = make_app(polymarket, server)
+    done = app.test_cli_runner().invoke(args=["polymarket", "stream"])
+
+    assert 3 == done.exit_code
+    assert "following 2 assets with 1 callback\n" in done.output
+    assert "stopped: " in done.output
+
+
+@pytest.mark.parametrize("argument", ["--timeout", "--stop-timeout"])
+def test_a_timeout_is_a_number_of_seconds(
+    polymarket: PolymarketWS, server: FakeServer, argument: str
+) -> None:
+    """NaN would never be reached."""
+    app = make_app(polymarket, server)
+    for wrong in ("nan", "-1", "x"):
+        done = app.test_cli_runner().invoke(args=["polymarket", "stream", argument, wrong])
+        assert (2, True) == (done.exit_code, argument in done.output), done.output

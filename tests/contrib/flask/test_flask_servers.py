@@ -218,3 +218,41 @@ def test_the_example_writes_each_trade_once(server: FakeServer, tmp_path: Path) 
         assert ["2", *["1"] * trades] == sizes()
         assert program.end(signal.SIGTERM) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
     assert server.wait_until(lambda: {1000} == {record.close_code for record in server.connections})
+
+
+SLOW = (
+    APP
+    + """
+from pathlib import Path
+from threading import Event
+
+@polymarket.in_stream.on_last_trade_price
+def store(trade):
+    Path("waits").touch()
+    while not Path("go").exists():
+        Event().wait(0.01)
+    print("stored", flush=True)
+"""
+)
+
+
+def test_what_is_queued_at_sigterm_is_handled(server: FakeServer, tmp_path: Path) -> None:
+    """`flask polymarket stream` drains within --stop-timeout, and says how it ended."""
+    assert server.exchange is not None
+    asset_id = server.exchange.asset_ids[0]
+    (tmp_path / "app.py").write_text(SLOW)
+    command = [BIN / "flask", "--app", "app", "polymarket", "stream", "--stop-timeout", "30"]
+    with launched(tmp_path / "log", *command, cwd=tmp_path, env=settings(server)) as program:
+        program.wait_for("ready: 2 live books")
+        for _ in range(20):
+            server.play(lambda exchange: exchange.trade(asset_id, "BUY", "1"))
+        wait_until((tmp_path / "waits").exists, "the slow callback does not run", program)
+        (record,) = server.open_connections()
+        assert server.wait_until(lambda: record.texts_sent >= 22)
+        program.process.send_signal(signal.SIGTERM)
+        (tmp_path / "go").touch()
+
+        assert 0 == program.process.wait(60)
+        assert program.text.startswith("following 2 assets with 1 callback\nready: ")
+        assert program.text.count("stored") >= 1
+        assert program.text.endswith(" 0 failed calls, 0 dropped, 0 discarded\n")

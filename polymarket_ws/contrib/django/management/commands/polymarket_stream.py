@@ -17,9 +17,17 @@ from django.utils import autoreload
 
 from polymarket_ws import PolymarketWsError
 from polymarket_ws.contrib.django.lazy_subscriber import import_subscriptions, lazy
-from polymarket_ws.events import BROADCASTS
+from polymarket_ws.contrib.stream_report import (
+    counted,
+    describe_end,
+    describe_followed,
+    describe_missing,
+    describe_ready,
+    is_anything_followed,
+    is_anything_subscribed,
+    seconds,
+)
 
-_BROADCASTS = {f"on_{kind.event_type}" for kind in BROADCASTS}
 _LOOK_SECONDS = 0.25  # between two looks for a signal, for readiness and for the end
 
 
@@ -37,14 +45,14 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--ready-timeout",
-            type=float,
+            type=seconds,
             default=30.0,
             metavar="SECONDS",
             help="After which a book that is missing is told (default: 30).",
         )
         parser.add_argument(
             "--stop-timeout",
-            type=float,
+            type=seconds,
             default=10.0,
             metavar="SECONDS",
             help="For handlers to take what is queued at the end (default: 10).",
@@ -63,7 +71,7 @@ class Command(BaseCommand):
             self._follow(**options)
 
     def _wait_ready(self, timeout: float) -> None:
-        if not _is_anything_subscribed():
+        if not is_anything_subscribed(lazy.made):
             raise CommandError("nothing to wait for: give POLYMARKET_WS ASSET_IDS or CREDENTIALS")
         lazy.host(call_handlers=False)
         try:
@@ -82,14 +90,16 @@ class Command(BaseCommand):
     def _follow(self, *, ready_timeout: float, stop_timeout: float, **_: object) -> None:
         with _as_command_errors(), _asked_to_stop() as asked:
             modules = import_subscriptions()
-            if not _is_anything_subscribed() and not _BROADCASTS & set(lazy.handler_names):
+            event_types = [name.removeprefix("on_") for name in lazy.handler_names]
+            if not is_anything_followed(lazy.made, event_types):
                 raise CommandError("nothing to follow: give POLYMARKET_WS ASSET_IDS or CREDENTIALS")
             lazy.host(call_handlers=True)
             connections.close_all()  # of this thread, which may have asked for asset ids
             found = ", ".join(modules) or "no subscriptions.py"
-            self._tell(f"{lazy.made!r}: {_counted(len(lazy.handler_names), 'handler')}, of {found}")
+            handlers = counted(len(event_types), "handler")
+            self._tell(f"following {describe_followed(lazy.made)} with {handlers} of {found}")
             self._stay(asked, ready_timeout, stop_timeout)
-        self._tell_end()
+        self._tell(describe_end(lazy.made.stats()))
         if lazy.exits:
             raise lazy.exits[-1]
 
@@ -107,18 +117,10 @@ class Command(BaseCommand):
             if made.healthy:
                 self._tell_ready()
             elif is_late:
-                self._warn(f"not ready after {ready_timeout:g} s: {_what_is_missing()}")
+                self._warn(f"not ready after {ready_timeout:g} s: {describe_missing(made)}")
 
     def _tell_ready(self) -> None:
-        self._tell(self.style.SUCCESS(f"ready: {_counted(len(lazy.made.books), 'live book')}"))
-
-    def _tell_end(self) -> None:
-        stats = lazy.made.stats()
-        self._tell(
-            f"stopped: {_counted(sum(stats.events.values()), 'event')}, "
-            f"{_counted(stats.callback_errors, 'failed call')}, {stats.dropped} dropped, "
-            f"{stats.discarded} discarded"
-        )
+        self._tell(self.style.SUCCESS(describe_ready(lazy.made)))
 
     def _tell(self, text: str) -> None:
         self.stdout.write(text)
@@ -126,23 +128,6 @@ class Command(BaseCommand):
 
     def _warn(self, text: str) -> None:
         self.stderr.write(self.style.WARNING(text))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _is_anything_subscribed() -> bool:
-    wanted = lazy.made.subscriptions
-    return bool(wanted.asset_ids) or wanted.markets is None or bool(wanted.markets)
-
-
-def _what_is_missing() -> str:
-    try:
-        lazy.made.wait_ready(0.0)
-    except TimeoutError as error:
-        return str(error)
-    return "it is now"
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class TaskNotSent(PolymarketWsError):
         self.detail = detail
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class TaskSender:
     """A callback that sends what it is called with to a task. Made by `to_task`; the subscriber's
     callback thread calls it, any thread may read its counts.
@@ -71,6 +71,7 @@ class TaskSender:
     def __attrs_post_init__(self) -> None:
         if not (self._timeout > 0 and self._pause >= 0):
             raise ConfigurationError("timeout must be above 0, and pause 0 or more")
+        self.__qualname__ = f"to_task({self._task.name})"  # what logs call this callback
 
     def __call__(self, event: Event | LiveBook) -> None:
         """Send it.

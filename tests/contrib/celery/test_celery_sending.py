@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from polymarket_ws.contrib.celery import TaskNotSent, attach, attachment, to_tas
 from polymarket_ws.contrib.celery.sender import to_json
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.testing import FakeServer, make_book, make_last_trade_price
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "celery.md").read_text(encoding="utf-8")
 
 # kombu's Redis transport keeps a selector, older releases several.
 pytestmark = pytest.mark.keeps_descriptors
@@ -170,9 +173,9 @@ def test_a_silent_broker_is_not_asked_for_each_event(sub: Subscriber) -> None:
     assert (1, 101) == (taken, send.lost)
 
 
-def test_lost_events_are_told_to_on_error() -> None:
+def test_lost_events_are_told_to_on_error(caplog: pytest.LogCaptureFixture) -> None:
     """A subscriber whose broker is down counts each lost event and tells on_error of it, and its
-    books go on.
+    books go on. The log names the task.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         broker = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
@@ -192,6 +195,29 @@ def test_lost_events_are_told_to_on_error() -> None:
         assert 3 == sub.stats().callback_errors
         assert sub.books["1"].valid
     send.close()
+    assert "callback to_task(tasks.store) raised TaskNotSent" in caplog.text
+
+
+def test_what_was_lost_is_kept_as_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block of docs/celery.md writes each event that a stopped broker did not take."""
+    (keep,) = re.findall(r"```py\n# tasks.py, at its end\n(.*?)```", PAGE, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        broker = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+    with FakeServer() as server, Subscriber(["1"], options=server.options()) as feed:
+        server.add_book(make_book("1"))
+        send = to_task("last_trade_price", make_task(broker), subscriber=feed)
+        exec(keep, {"feed": feed, "json": json})
+        feed.wait_ready(20)
+        for size in ("1", "2"):
+            server.send(make_last_trade_price("1", size=size))
+        server.settle(feed)
+    send.close()
+    kept = [json.loads(line) for line in Path("lost.jsonl").read_text().splitlines()]
+
+    assert ["1", "2"] == [event["size"] for event in kept]
 
 
 def test_a_book_can_be_sent() -> None:

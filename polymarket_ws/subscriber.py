@@ -33,6 +33,7 @@ from .subscriptions import (
     check_assets,
     check_markets,
 )
+from .timeouts import check_timeout
 from .wire.fast_path import forget_levels
 
 logger = Log(__name__)
@@ -86,8 +87,9 @@ class Subscriber(Registrars, EventSource):
             stops another one of the same given name: a notebook cell that is run again.
 
     Raises:
-        ConfigurationError: wrong ids, `markets` without credentials, or credentials for a ws:// URL
-            that is not on this machine (see `Options.allow_insecure_credentials`).
+        ConfigurationError: wrong ids, a name that is no str, `markets` without credentials, or
+            credentials for a ws:// URL that is not on this machine (see
+            `Options.allow_insecure_credentials`).
     """
 
     def __init__(
@@ -112,6 +114,8 @@ class Subscriber(Registrars, EventSource):
             )
         if credentials is not None:
             _check_insecure(options or Options())
+        if name is not None and not isinstance(name, str):
+            raise ConfigurationError(f"name must be a str, not {type(name).__name__}")
         ids, assets = check_assets(asset_ids)
         wanted_markets = None if markets is None else check_markets(markets)
         self._options = options or Options()
@@ -313,7 +317,11 @@ class Subscriber(Registrars, EventSource):
 
         Returns:
             True once every thread has ended and no callback will run again.
+
+        Raises:
+            ConfigurationError: `timeout` is no number, below 0, or NaN.
         """
+        check_timeout("stop", timeout)
         run = self._runs.request_stop(drain=drain)
         if run is None:
             return True
@@ -336,8 +344,11 @@ class Subscriber(Registrars, EventSource):
 
         Raises:
             PolymarketWsError: the fatal error that ended it.
+            ConfigurationError: `timeout` is no number, below 0, or NaN.
             RuntimeError: called in a callback.
         """
+        if timeout is not None:
+            check_timeout("wait", timeout)
         self._refuse_in_callback("wait")
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while (run := self._runs.here()) is not None and run.has_started:
@@ -401,9 +412,11 @@ class Subscriber(Registrars, EventSource):
         Raises:
             TimeoutError: names what is missing and the last connection error.
             PolymarketWsError: the fatal error, at once.
-            ConfigurationError: `asset_ids` holds one that is not subscribed.
+            ConfigurationError: `asset_ids` holds one that is not subscribed; or `timeout` is no
+                number, below 0, or NaN.
             RuntimeError: not started, or called in a callback.
         """
+        check_timeout("wait_ready", timeout)
         self._refuse_in_callback("wait_ready")
         run = self._runs.here()
         if run is None or not run.has_started or run.is_forked:
@@ -537,6 +550,7 @@ class Subscriber(Registrars, EventSource):
     def _wait_for_account(
         self, member: str, is_done: Callable[[], bool], what: Callable[[], str], timeout: float
     ) -> None:
+        check_timeout(member, timeout)
         self._refuse_in_callback(member)
         run = self._runs.here()
         if is_done():

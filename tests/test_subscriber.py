@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import pytest
 from kit.recorder import DEADLINE, Recorder
@@ -482,6 +483,39 @@ class TestPulling:
                 sub.events(wrong)  # type: ignore[call-overload]  # on purpose
         with pytest.raises(ConfigurationError, match="credentials"):
             sub.events("trade")
+
+    @pytest.mark.parametrize("timeout", [float("nan"), -1, "x", True])
+    def test_a_wrong_timeout_is_refused(self, timeout: Any, server: FakeServer) -> None:
+        """Every member that waits names itself, and waits for nothing."""
+        with Subscriber(["1"], options=server.options()) as sub:
+            for member, wait in (
+                ("wait_ready", lambda: sub.wait_ready(timeout)),
+                ("wait", lambda: sub.wait(timeout)),
+                ("stop", lambda: sub.stop(timeout)),
+                ("events", lambda: sub.events(timeout=timeout)),
+                ("wait_for", lambda: sub.wait_for(Book, timeout=timeout)),
+                ("wait_filled", lambda: sub.account.wait_filled("0x1", timeout=timeout)),
+            ):
+                with pytest.raises(ConfigurationError, match=rf"^{member}: timeout must be a"):
+                    wait()
+            sub.wait_ready(DEADLINE)
+
+    def test_infinity_is_no_limit(self, server: FakeServer) -> None:
+        """It is taken wherever a number of seconds is."""
+        limit = float("inf")
+        sub = Subscriber(["1"], options=server.options())
+        sub.start()
+        sub.wait_ready(limit)
+        stream = sub.events(timeout=limit)
+
+        assert sub.stop(limit)
+        assert sub.wait(limit)
+        assert [] == [event for event in stream if isinstance(event, Book)]
+
+    def test_a_name_is_a_str(self) -> None:
+        """Another name is refused where it is given."""
+        with pytest.raises(ConfigurationError, match="^name must be a str, not int$"):
+            Subscriber(["1"], name=3)  # type: ignore[arg-type]  # on purpose
 
     def test_wait_ready_names_what_is_missing(self, server: FakeServer) -> None:
         """TimeoutError names the missing books, hints at short ids, and gives the last connection

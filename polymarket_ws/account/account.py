@@ -143,7 +143,7 @@ class Account:
                 `any`, when none is left that could be.
             TimeoutError: names those that are not filled.
             PolymarketWsError: the fatal error that ended the run.
-            ConfigurationError: `order_ids` are no ids.
+            ConfigurationError: `order_ids` are no ids, or `timeout` is no number, below 0, or NaN.
             RuntimeError: not started, or called in a callback.
         """
         ids = _check_ids(order_ids)

@@ -8,6 +8,7 @@ from typing import TypeVar, overload
 
 from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.events import EVENTS, Event
+from polymarket_ws.timeouts import check_timeout
 
 from .streams import EventStream
 
@@ -43,9 +44,12 @@ class EventSource:
             It ends with the run: with the present one, or the next when none was started yet.
 
         Raises:
-            ConfigurationError: an unknown event, or one's own events without credentials.
+            ConfigurationError: an unknown event, one's own events without credentials, or a
+                `timeout` that is no number, below 0, or NaN.
             RuntimeError: called in a callback.
         """
+        if timeout is not None:
+            check_timeout("events", timeout)
         return self._open_stream(frozenset(map(_kind, events)), timeout)
 
     @overload
@@ -73,6 +77,7 @@ class EventSource:
             PolymarketWsError: the fatal error.
             ConfigurationError, RuntimeError: as `events`.
         """
+        check_timeout("wait_for", timeout)
         deadline = time.monotonic() + timeout
         name = event if isinstance(event, str) else event.__name__
         with self.events(event) as stream:

@@ -208,9 +208,10 @@ class Engine:
             return False
         self._joining.add(caller)
         try:
-            done = self.dispatcher.join(timeout)
+            done = self.dispatcher.join(min(timeout, threading.TIMEOUT_MAX))
             for shard in self.shards:
-                done = shard.join(max(0.0, deadline - self._clock.monotonic())) and done
+                left = min(max(0.0, deadline - self._clock.monotonic()), threading.TIMEOUT_MAX)
+                done = shard.join(left) and done
         finally:
             self._joining.discard(caller)
         return done

@@ -223,3 +223,11 @@ def test_the_locals_of_the_whole_chain_are_forgotten() -> None:
     shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
     frames = [frame for frame in shown.stack if frame.name == "fail"]
     assert [None] == [frame.locals or None for frame in frames]
+
+
+def test_a_failed_reconciliation_says_when_the_next_comes() -> None:
+    """And how many have failed in a row."""
+    error = errors.ReconciliationFailed("HTTP status 425", attempt=3, delay=0.5)
+
+    assert "HTTP status 425 (attempt 3, the next one in 0.5 s)" in str(error)
+    assert ("HTTP status 425", 3, 0.5) == (error.detail, error.attempt, error.delay)

@@ -514,7 +514,7 @@ class TestPulling:
 
     def test_a_name_is_a_str(self) -> None:
         """Another name is refused where it is given."""
-        with pytest.raises(ConfigurationError, match="^name must be a str, not int$"):
+        with pytest.raises(ConfigurationError, match=r"^name must be a str, not int$"):
             Subscriber(["1"], name=3)  # type: ignore[arg-type]  # on purpose
 
     def test_wait_ready_names_what_is_missing(self, server: FakeServer) -> None:

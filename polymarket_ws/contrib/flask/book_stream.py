@@ -15,6 +15,7 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from polymarket_ws import Disconnected, LiveBook, State, Subscriber
+from polymarket_ws.errors import ConfigurationError
 
 from .feed import Feed, feed_of
 
@@ -71,12 +72,12 @@ def stream_books(
 
     Raises:
         NotFound: an asset is not subscribed, or there is none (HTTP 404).
-        ConfigurationError: the application has no PolymarketWS.
+        ConfigurationError: the application has no PolymarketWS; `asset_ids` are no ids, `depth` is
+            no whole number from 1 on, or `keep_alive` no number above 0.
         ServiceUnavailable: the subscriber is not running (HTTP 503).
-        ValueError: `depth` is less than 1, or `keep_alive` is not above 0.
     """
-    if (depth is not None and depth < 1) or not keep_alive > 0:
-        raise ValueError("depth must be at least 1, and keep_alive above 0")
+    _check_depth(depth)
+    _check_keep_alive(keep_alive)
     feed = feed_of(current_app)
     books = _chosen(feed.subscriber.books, asset_ids)
     if feed.subscriber.state in _ENDED:
@@ -85,10 +86,30 @@ def stream_books(
     return Response(stream.lines(), mimetype="text/event-stream", headers=_HEADERS)
 
 
+def _check_depth(depth: object) -> None:
+    if depth is None:
+        return
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise ConfigurationError(
+            f"stream_books: depth must be a whole number from 1 on, or None, not {depth!r}"
+        )
+
+
+def _check_keep_alive(seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ConfigurationError(
+            f"stream_books: keep_alive must be a number of seconds above 0, not {seconds!r}"
+        )
+
+
 def _chosen(
     books: Mapping[str, LiveBook], asset_ids: str | Iterable[str] | None
 ) -> dict[str, LiveBook]:
     named = (asset_ids,) if isinstance(asset_ids, str) else asset_ids
+    if named is not None and not isinstance(named, Iterable):
+        raise ConfigurationError(
+            f"stream_books: asset_ids is a {type(named).__name__}: pass one id or a list of them"
+        )
     wanted = list(books if named is None else map(str, named))
     for asset_id in wanted:
         if asset_id not in books:

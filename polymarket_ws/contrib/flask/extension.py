@@ -75,8 +75,13 @@ class PolymarketWS(Registrars):
         """Give an application its Subscriber, as its configuration (POLYMARKET_WS_...) says now.
 
         Raises:
-            ConfigurationError: a wrong setting, or the application has one already.
+            ConfigurationError: a wrong setting, no application, or one that has its PolymarketWS
+                already.
         """
+        if not isinstance(getattr(app, "extensions", None), dict):  # a proxy of one has it, too
+            raise ConfigurationError(
+                f"init_app needs a Flask application, not {type(app).__name__}"
+            )
         if KEY in app.extensions:
             raise ConfigurationError(f"{app.name} has its PolymarketWS already")
         feed = Feed(app, self.in_stream.callbacks)

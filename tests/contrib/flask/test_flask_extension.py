@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -191,6 +192,13 @@ def test_one_extension_an_application(polymarket: PolymarketWS, server: FakeServ
 
     with pytest.raises(ConfigurationError, match="has its PolymarketWS already"):
         PolymarketWS(app)
+
+
+@pytest.mark.parametrize("wrong", [object(), "app", 3])
+def test_what_is_no_application_is_named(wrong: Any) -> None:
+    """Something else in the place of the application is told by its type."""
+    with pytest.raises(ConfigurationError, match=f"application, not {type(wrong).__name__}$"):
+        PolymarketWS(wrong)
 
 
 def test_without_init_app_it_says_so(polymarket: PolymarketWS) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from werkzeug.exceptions import NotFound
 
 from polymarket_ws.contrib.flask import PolymarketWS, stream_books
 from polymarket_ws.contrib.flask import book_stream as streams
+from polymarket_ws.errors import ConfigurationError
 from polymarket_ws.testing import FakeServer, SimulatedExchange
 
 
@@ -224,8 +226,18 @@ def test_without_a_running_subscriber_there_is_no_stream(site: Site) -> None:
     assert 503 == site.get()[0].status_code
 
 
-@pytest.mark.parametrize("arguments", [{"depth": 0}, {"keep_alive": 0}])
-def test_wrong_arguments_are_refused(site: Site, arguments: dict[str, int]) -> None:
-    """A depth below 1 and a keep-alive of 0 are errors of the caller."""
-    with site.app.test_request_context("/"), pytest.raises(ValueError, match="depth"):
-        stream_books(**arguments)
+@pytest.mark.parametrize(
+    ("argument", "wrong"),
+    [
+        *(("depth", wrong) for wrong in (0, 1.5, "x", True)),
+        *(("keep_alive", wrong) for wrong in (0, float("nan"), "x", None)),
+        ("asset_ids", 5),
+    ],
+)
+def test_wrong_arguments_are_refused(site: Site, argument: str, wrong: Any) -> None:
+    """Before the response begins, by the name of the argument."""
+    with (
+        site.app.test_request_context("/"),
+        pytest.raises(ConfigurationError, match=f"stream_books: {argument} "),
+    ):
+        stream_books(**{argument: wrong})

@@ -73,7 +73,7 @@ class SubscriberCollector(Collector):
         prefix: What each metric's name begins with.
 
     Raises:
-        ConfigurationError: two of the subscribers have the same name.
+        ConfigurationError: no list of Subscribers, or two of them have the same name.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SubscriberCollector(Collector):
         per_asset: bool = False,
         prefix: str = "polymarket_ws",
     ) -> None:
-        self._subscribers = None if subscribers is None else tuple(subscribers)
+        self._subscribers = None if subscribers is None else _checked(subscribers)
         self._per_asset = per_asset
         self._prefix = prefix
         twice = Counter(subscriber.name for subscriber in self._subscribers or ())
@@ -105,6 +105,12 @@ class SubscriberCollector(Collector):
         for subscriber in subscribers:
             families.add(subscriber)
         return iter(families)
+
+
+def _checked(subscribers: object) -> tuple[Subscriber, ...]:
+    if not isinstance(subscribers, Iterable) or isinstance(subscribers, str):
+        raise ConfigurationError("pass a list of Subscribers: SubscriberCollector([sub])")
+    return tuple(subscribers)
 
 
 class _Families:

@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from polymarket_ws import Options, Subscriber
 from polymarket_ws.contrib.prometheus import SubscriberCollector
+from polymarket_ws.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +74,14 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 
-    options = Options(market_url=arguments.market_url)
-    sub = Subscriber(arguments.assets, options=options, name="prices")
-    with make_server(
-        "127.0.0.1", arguments.port, make_app(sub), server_class=_Server, handler_class=_Handler
-    ) as server:
+    try:
+        options = Options(market_url=arguments.market_url)
+        sub = Subscriber(arguments.assets, options=options, name="prices")
+        address = ("127.0.0.1", arguments.port)
+        made = make_server(*address, make_app(sub), server_class=_Server, handler_class=_Handler)
+    except (ConfigurationError, OSError, OverflowError) as error:  # a wrong id, a port in use
+        parser.error(str(error))
+    with made as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         logger.info("serving http://127.0.0.1:%d/metrics and /healthz", server.server_port)
         sub.run()  # until SIGTERM or Ctrl-C

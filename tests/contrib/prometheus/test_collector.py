@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import attrs
@@ -261,6 +262,13 @@ def test_two_of_the_same_name_are_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="two subscribers are called 'a'"):
         SubscriberCollector([one, other])
+
+
+@pytest.mark.parametrize("wrong", [Subscriber(["1"]), "prices", 3])
+def test_what_is_no_list_is_refused(wrong: Any) -> None:
+    """One Subscriber goes in a list, too."""
+    with pytest.raises(ConfigurationError, match="pass a list of Subscribers"):
+        SubscriberCollector(wrong)
 
 
 def test_nothing_is_registered_by_itself() -> None:

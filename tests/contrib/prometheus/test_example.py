@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -161,6 +162,22 @@ def test_the_exporter_tells_metrics_and_health() -> None:
     assert (200, {"healthy": True, "state": "LIVE", "not_live": {}}) == well
     assert 'polymarket_ws_books_missing{subscriber="prices"} 0.0' in metrics
     assert (503, {"disconnect": 1}) == (lost[0], lost[1]["not_live"])
+
+
+def test_the_exporter_tells_a_mistake_in_a_sentence() -> None:
+    """A wrong id and a port in use end it with 2, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for arguments, words in ((["0xabc"], "condition id"), (["1", "--port", port], "in use")):
+            done = subprocess.run(
+                [sys.executable, "exporter.py", *arguments],
+                cwd=EXAMPLE,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+            assert (2, True) == (done.returncode, words in done.stderr), done.stderr
+            assert "Traceback" not in done.stderr
 
 
 def _becomes(url: str, status: int) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import attrs
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -17,6 +19,7 @@ SETTING = "POLYMARKET_WS"
 DEFAULT_NAME = "django"
 
 _DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_OPTIONS = [field.name for field in attrs.fields(Options)]
 _STAND_IN = ("-", "-", "-")  # markets are checked by a Subscriber, which takes them with a key only
 
 
@@ -39,7 +42,7 @@ def check(key: str, value: object) -> None:
         ConfigurationError: wrong; the sentence shows no value of CREDENTIALS.
         ImportError: a dotted path leads nowhere.
     """
-    found = _imported(value)
+    found = _imported(key, value)
     if not callable(found):
         _READERS[key](found)
 
@@ -54,7 +57,7 @@ def make_subscriber() -> Subscriber:
     found: dict[str, Any] = {}
     for key, read_entry in _READERS.items():
         try:
-            value = _imported(given.pop(key, None))
+            value = _imported(key, given.pop(key, None))
             found[key] = read_entry(value() if callable(value) else value)
         except (ConfigurationError, ImportError) as error:
             raise ImproperlyConfigured(f"{SETTING}[{key!r}]: {error}") from error
@@ -73,8 +76,9 @@ def make_subscriber() -> Subscriber:
         raise ImproperlyConfigured(f"{SETTING}: {error}") from error
 
 
-def _imported(value: object) -> Any:
-    if isinstance(value, str) and _DOTTED_PATH.fullmatch(value):
+def _imported(key: str, value: object) -> Any:
+    """What a dotted path leads to. A name is text, with or without dots."""
+    if key != "NAME" and isinstance(value, str) and _DOTTED_PATH.fullmatch(value):
         return import_string(value)
     return value
 
@@ -121,10 +125,12 @@ def _read_options(value: Any) -> Options:
         return value or Options()
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"must be a dict or Options, not {type(value).__name__}")
-    try:
-        return Options(**value)
-    except TypeError as error:  # an unknown name
-        raise ConfigurationError(str(error).partition("() ")[2] or "has wrong names") from None
+    for name in value:
+        if name not in _OPTIONS:
+            near = difflib.get_close_matches(str(name).lower(), _OPTIONS, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"there is no option {name!r}{meant}")
+    return Options(**value)
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

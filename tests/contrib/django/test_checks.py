@@ -39,6 +39,7 @@ def _asked() -> list[str]:
     [
         {},
         {"ASSET_IDS": [YES, int(NO)], "NAME": "prices"},
+        {"NAME": "prices.example.org"},
         {"ASSET_IDS": _asked, "OPTIONS": _asked, "CREDENTIALS": _asked, "MARKETS": _asked},
         {"CREDENTIALS": "env", "MARKETS": [CONDITION]},
         {"CREDENTIALS": Credentials("a", "b", "c"), "OPTIONS": {"standby": True}},
@@ -64,7 +65,7 @@ def test_a_good_setting_has_no_issue(setting: dict[str, Any]) -> None:
         ({"CREDENTIALS": "environment"}, "E004", "must be 'env'"),
         ({"CREDENTIALS": "env", "MARKETS": [YES]}, "E005", "looks like a token id"),
         ({"MARKETS": [CONDITION]}, "E005", "CREDENTIALS are needed"),
-        ({"OPTIONS": {"standbye": True}}, "E006", "unexpected keyword argument 'standbye'"),
+        ({"OPTIONS": {"standbye": True}}, "E006", "no option 'standbye'; did you mean 'standby'?"),
         ({"OPTIONS": {"backoff_base": -1}}, "E006", "backoff_base must be a number from"),
         ({"OPTIONS": ["standby"]}, "E006", "must be a dict or Options, not list"),
         ({"NAME": ""}, "E007", "must be a non-empty str"),

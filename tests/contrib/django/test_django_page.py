@@ -92,11 +92,7 @@ def test_other_blocks_run(project: Project) -> None:
     project.write("prices/views.py", _block("prices/views.py"))
     project.write("prices/failures.py", _block("prices/failures.py"))
     project.write("prices/receivers.py", _block("prices/receivers.py"))
-    project.write(
-        "mysite/urls.py",
-        "from django.urls import path\nfrom prices import views\n"
-        "urlpatterns = [path('', views.show), path('healthz', views.healthz)]\n",
-    )
+    project.write("mysite/urls.py", _block("mysite/urls.py"))
     for title in ("mysite/settings.py, for logs", "mysite/settings.py, for PostgreSQL"):
         compile(_block(title), title, "exec")
     project.write(

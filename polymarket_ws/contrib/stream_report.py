@@ -41,12 +41,12 @@ def is_anything_followed(subscriber: Subscriber, event_types: Collection[str]) -
 
 def describe_followed(subscriber: Subscriber) -> str:
     wanted = subscriber.subscriptions
-    parts = [counted(len(wanted.asset_ids), "asset")]
+    parts = [counted(len(wanted.asset_ids), "asset")] if wanted.asset_ids else []
     if wanted.markets is None:
         parts.append("the user channel")
     elif wanted.markets:
         parts.append(f"the user channel of {counted(len(wanted.markets), 'market')}")
-    return " and ".join(parts)
+    return " and ".join(parts) or "broadcasts"
 
 
 def describe_ready(subscriber: Subscriber) -> str:

@@ -253,7 +253,8 @@ class AccountCore:
         if not is_news:
             assert former is not None
             is_same = not is_later_order(former, order)
-            if not (is_same and tell and self._is_untold(order)):
+            is_untold = order.source != "rest" and order.id in self._untold_orders
+            if not (is_same and tell and is_untold):
                 return (*self._take_old(order, is_duplicate=is_same), *claimed)
         if tell:
             self._untold_orders.pop(order.id, None)
@@ -261,23 +262,16 @@ class AccountCore:
             self._untold_orders[order.id] = None
         return (kept, *claimed)
 
-    def _is_untold(self, order: Order) -> bool:
-        return order.source != "rest" and order.id in self._untold_orders
-
     def _is_back(self, order: Order, at: float) -> bool:
         """Whether a listing has an order again that older ones had not."""
         given_up_at = self._given_up.get(order.id, at)
         return at > given_up_at and order.source == "rest" and is_open(order)
 
     def _hold(self, order: Order, at: float) -> None:
-        stays_open = is_open(order)
-        if not stays_open:  # a reader must not find it open after it was listed as ended
-            self.orders[order.id] = order
+        surplus = self._open_orders.tell(order.id, at, is_open=is_open(order))
+        self.orders[order.id] = order  # after it: who finds it here finds it among the open ones
         if order.status != UNKNOWN:
             self._given_up.pop(order.id, None)
-        surplus = self._open_orders.tell(order.id, at, is_open=stays_open)
-        if stays_open:  # nor in the orders and not among the open ones
-            self.orders[order.id] = order
         if surplus is not None:
             del self.orders[surplus]
             self._given_up.pop(surplus, None)

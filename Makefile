@@ -149,14 +149,14 @@ test-oldest:  ## the suite on the oldest Python found, with the lower bounds of 
 	&& .venv-oldest/bin/python tests/tools/lower_bounds.py > .venv-oldest/constraints.txt \
 	&& .venv-oldest/bin/python $(PIP_INSTALL) -c .venv-oldest/constraints.txt -e '.[test]'
 	@.venv-oldest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|msgspec|python-socks|trustme|urllib3|websocket-client|websockets)=='
-	@$(SUITE) .venv-oldest/bin/python -m pytest -q $(ARGS)
+	@HYPOTHESIS_PROFILE=versions $(SUITE) .venv-oldest/bin/python -m pytest -q $(ARGS)
 
 test-newest:  ## the suite on the newest Python found, with the newest dependencies
 	@python=$$(bash .ci/python newest) && echo "newest: $$python" \
 	&& rm -rf .venv-newest && "$$python" -m venv .venv-newest \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade -e '.[test]'
 	@.venv-newest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|msgspec|python-socks|trustme|urllib3|websocket-client|websockets)=='
-	@$(SUITE) .venv-newest/bin/python -m pytest -q $(ARGS)
+	@HYPOTHESIS_PROFILE=versions $(SUITE) .venv-newest/bin/python -m pytest -q $(ARGS)
 
 ci:  ## everything that has to hold before a change lands
 	@bash .ci/run

@@ -34,6 +34,8 @@ settings.register_profile(
 settings.register_profile(
     "ci", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
 )
+# For the runs with other versions: these look for what a version lacks, not for rare orders.
+settings.register_profile("versions", settings.get_profile("ci"), max_examples=25)
 settings.register_profile(
     "long", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -143,19 +143,28 @@ build: .venv/lint.stamp  ## sdist and wheel, the README as their page; the demo 
 	@cd dist && ../.venv-wheel/bin/polymarket-ws demo --seconds 2
 
 # No `official` extra in these two: it would hold websockets below the newest.
-test-oldest:  ## the suite on the oldest Python found, with the lower bounds of setup.cfg
+# Made anew when setup.cfg changes; `make clean` removes them, for what is newest today.
+.venv-oldest/done: setup.cfg
 	@python=$$(bash .ci/python oldest) && echo "oldest: $$python" \
 	&& rm -rf .venv-oldest && "$$python" -m venv .venv-oldest \
 	&& .venv-oldest/bin/python tests/tools/lower_bounds.py > .venv-oldest/constraints.txt \
 	&& .venv-oldest/bin/python $(PIP_INSTALL) -c .venv-oldest/constraints.txt -e '.[test]'
-	@.venv-oldest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|msgspec|python-socks|trustme|urllib3|websocket-client|websockets)=='
-	@HYPOTHESIS_PROFILE=versions $(SUITE) .venv-oldest/bin/python -m pytest -q $(ARGS)
+	@touch $@
 
-test-newest:  ## the suite on the newest Python found, with the newest dependencies
+.venv-newest/done: setup.cfg
 	@python=$$(bash .ci/python newest) && echo "newest: $$python" \
 	&& rm -rf .venv-newest && "$$python" -m venv .venv-newest \
 	&& .venv-newest/bin/python $(PIP_INSTALL) --upgrade -e '.[test]'
-	@.venv-newest/bin/python -m pip freeze | grep -iE '^(attrs|cattrs|msgspec|python-socks|trustme|urllib3|websocket-client|websockets)=='
+	@touch $@
+
+VERSIONS := grep -iE '^(attrs|cattrs|msgspec|prometheus.client|python-socks|trustme|urllib3|websocket-client|websockets)=='
+
+test-oldest: .venv-oldest/done  ## the suite on the oldest Python found, with the lower bounds of setup.cfg
+	@.venv-oldest/bin/python -m pip freeze | $(VERSIONS)
+	@HYPOTHESIS_PROFILE=versions $(SUITE) .venv-oldest/bin/python -m pytest -q $(ARGS)
+
+test-newest: .venv-newest/done  ## the suite on the newest Python found, with the newest dependencies
+	@.venv-newest/bin/python -m pip freeze | $(VERSIONS)
 	@HYPOTHESIS_PROFILE=versions $(SUITE) .venv-newest/bin/python -m pytest -q $(ARGS)
 
 ci:  ## everything that has to hold before a change lands

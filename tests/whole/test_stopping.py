@@ -326,15 +326,24 @@ def test_a_second_signal_interrupts_a_callback_that_does_not_return(server: Fake
 
 
 def test_stop_from_a_users_own_signal_handler(server: FakeServer) -> None:
-    """stop() called in a signal handler while the main thread waits returns True there."""
+    """stop() called in a signal handler while the main thread waits returns True there.
+
+    The wait is the script's own: in a member of the Subscriber it may hold a lock when the signal
+    comes, and then stop() only asks.
+    """
     body = """
-        import signal
+        import signal, threading
+        ended = threading.Event()
         signal.signal(signal.SIGUSR1, lambda *_: print("stopped", sub.stop()))
+        sub.on_disconnect(lambda _: ended.set())
         sub.start()
-        sub.wait()
+        print("started")
+        ended.wait()
     """
     script = _run_script(body, server.url())
     server.wait_for_connection(timeout=DEADLINE)
+    assert script.stdout is not None
+    assert "started\n" == script.stdout.readline()
     script.send_signal(signal.SIGUSR1)
     out, err = script.communicate(timeout=DEADLINE)
 

@@ -35,8 +35,10 @@ OVERLAP_SECONDS = 60.0
 """That trades are listed again: match times are rounded, and are not told in their order."""
 RECHECK_SECONDS = 30.0
 """After a listing of which a row was not understood, or that lacked the positions."""
-RESEED_SECONDS = 1.0
-"""After positions that were listed while a trade in one of them was confirmed."""
+AGAIN_SECONDS = 1.0
+"""After a listing that was asked for by a wrong clock, or positions that were listed while a trade
+in one of them was confirmed.
+"""
 MOST_IDS = 50
 """Trades that are asked for one by one; more are listed from the first of them on."""
 _NEVER = float("inf")
@@ -168,9 +170,10 @@ class Reconciliation:
         self._due_at = _NEVER
         if self._subscribed_at is not None:
             if is_skewed:
-                self._due_at = now
+                self._due_at = now + AGAIN_SECONDS
             elif self._is_fresh:
-                told += self._end_absent(listing, self._subscribed_at, now)
+                if not lost:  # a row that was not understood may be the order that seems absent
+                    told += self._end_absent(listing, self._subscribed_at, now)
                 self._conclude(listing, now, is_whole=not lost)
             else:
                 self._due_at = self._subscribed_at + self.staleness
@@ -243,7 +246,7 @@ class Reconciliation:
 
     def _conclude(self, listing: Listing, now: float, *, is_whole: bool) -> None:
         """The listing was fresh, and perhaps each row was understood: whether all is known now."""
-        if self._missed:
+        if is_whole and self._missed:
             self._due_at = now
             return
         if is_whole:
@@ -252,7 +255,7 @@ class Reconciliation:
             self._was_complete = True
             self._note_newest_match(now)
         if is_whole and listing.positions is not None and not self.core.seeded:
-            self._due_at = now + RESEED_SECONDS
+            self._due_at = now + AGAIN_SECONDS
         elif not is_whole or not self.core.seeded:
             self._due_at = now + RECHECK_SECONDS
 

@@ -12,11 +12,11 @@ from attrs import define, field
 from polymarket_ws.account.core import AccountCore
 from polymarket_ws.account.listing import ListedPosition, Listing, Question
 from polymarket_ws.account.reconciliation import (
+    AGAIN_SECONDS,
     FIRST_TRADES_SECONDS,
     MOST_IDS,
     OVERLAP_SECONDS,
     RECHECK_SECONDS,
-    RESEED_SECONDS,
     Reconciliation,
 )
 from polymarket_ws.errors import DecodeError
@@ -219,14 +219,14 @@ def test_the_servers_clock_decides_what_was_before_the_start() -> None:
 
 
 def test_a_listing_by_a_wrong_clock_does_not_count() -> None:
-    """It was asked for trades of the server's future; the next one is asked for at once."""
+    """It was asked for trades of the server's future; the next one is asked for soon."""
     story = Story(has_asked=False)
     story.subscribe()
     story.now += STALENESS
     story.ask()
     story.answer(offset=-5_000_000.0)
     assert not story.core.complete
-    assert story.now == story.plan.deadline
+    assert story.now + AGAIN_SECONDS == story.plan.deadline
 
     assert STARTED - 5_000_000 - FIRST_TRADES_SECONDS == story.ask().trades_after
     story.answer(offset=-5_000_000.0)
@@ -373,6 +373,23 @@ def test_a_row_that_is_not_understood_keeps_it_incomplete(story: Story) -> None:
     assert story.core.complete
 
 
+def test_a_row_that_is_not_understood_ends_no_order(story: Story) -> None:
+    """It may be the order that seems absent; and the service is not asked without a pause."""
+    story.reconcile(listed("o1"))
+    story.lose()
+    story.subscribe()
+    story.ask()
+    story.answer()  # a page was torn: one listing more is to agree
+    for _ in range(3):
+        story.ask()
+        told = story.answer(flaws=[DecodeError("$.id", "missing")])
+        assert not [event for event in told if isinstance(event, Order)]
+        assert story.now + RECHECK_SECONDS == story.plan.deadline
+
+    assert ["o1"] == [order.id for order in story.core.open_orders()]
+    assert not story.core.complete
+
+
 def test_a_part_that_is_not_understood_is_told_and_loses_nothing(story: Story) -> None:
     """An optional field."""
     flaw = DecodeError("$.fee_rate_bps", "no number", lost=False)
@@ -487,7 +504,7 @@ def test_a_trade_that_is_confirmed_while_it_is_asked_is_counted_once(story: Stor
     assert Decimal("10.5") == story.core.position("1").size
     assert Decimal("30.5") == story.core.position("2").size
     assert not story.core.position("1").complete
-    assert story.now + RESEED_SECONDS == story.plan.deadline
+    assert story.now + AGAIN_SECONDS == story.plan.deadline
     story.ask()
     story.answer([], [], held)
     assert (20, True) == (story.core.position("1").size, story.core.position("1").complete)
